@@ -1,0 +1,16 @@
+// The part of daemon/config_check that is about one network: its prefixes, and who may have which address.
+#pragma once
+
+#include "daemon/config.hpp"
+
+namespace vnet::daemon {
+
+void check_networks(const Config& config, Problems& problems);
+
+/// Whether `address` may be a guest's: inside the prefix, neither end of it, and neither the gateway nor its aliases.
+void check_host_address(const Network& network, Ipv4Address address, const std::string& pointer, Problems& problems);
+
+/// A name with a CNAME has nothing else (RFC 1034, 3.6.2), and every name has something.
+void check_records(const std::vector<DnsRecord>& records, const std::string& pointer, Problems& problems);
+
+}  // namespace vnet::daemon

@@ -1,0 +1,57 @@
+#include "daemon/config_not_in_effect.hpp"
+
+#include <algorithm>
+#include <array>
+#include <nlohmann/json.hpp>
+
+namespace vnet::daemon {
+namespace {
+
+struct Feature {
+  std::string_view part;    ///< an object or an array of objects in the document; empty: the document itself
+  std::string_view member;  ///< of that object, or of each of these
+};
+
+constexpr std::array kNotInEffect = {
+    Feature{"networks", "wan"},        Feature{"networks", "nat"},       Feature{"networks", "port_mapping"},
+    Feature{"networks", "host_alias"}, Feature{"networks", "egress"},    Feature{"networks", "forwards"},
+    Feature{"networks", "impair"},     Feature{"networks", "blackhole"}, Feature{"nics", "assign"},
+    Feature{"nics", "impair"},         Feature{"listen", "assign"},      Feature{"", "services"},
+    Feature{"", "timeline"},
+};
+
+/// Whether the value says what holds without it.
+bool asks_for_nothing(const Json& value) {
+  if (value.is_string()) return value == "none" || value == "wait";
+  if (value.is_boolean()) return !value.get<bool>();
+  if (value.is_number()) return value == 0;
+  if (value.is_object() && value.contains("enabled") && asks_for_nothing(value.at("enabled"))) return true;
+  return std::ranges::all_of(value, asks_for_nothing);
+}
+
+void look_at(const Json& object, std::string_view member, const std::string& pointer, std::vector<std::string>& found) {
+  const auto value = object.find(member);
+  if (value != object.end() && !asks_for_nothing(*value)) found.push_back(child_pointer(pointer, member));
+}
+
+}  // namespace
+
+std::vector<std::string> features_not_in_effect(const Json& document) {
+  std::vector<std::string> found;
+  for (const Feature& feature : kNotInEffect) {
+    if (feature.part.empty()) {
+      look_at(document, feature.member, {}, found);
+      continue;
+    }
+    const auto part = document.find(feature.part);
+    if (part == document.end()) continue;
+    const std::string pointer = child_pointer({}, feature.part);
+    if (part->is_object()) look_at(*part, feature.member, pointer, found);
+    for (std::size_t i = 0; part->is_array() && i < part->size(); ++i) {
+      look_at((*part)[i], feature.member, child_pointer(pointer, i), found);
+    }
+  }
+  return found;
+}
+
+}  // namespace vnet::daemon

@@ -1,0 +1,229 @@
+// Config to JSON: read_config's inverse. A member that is absent in the Config is left out of the text, every
+// other is written, default or not.
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+#include "daemon/config.hpp"
+#include "daemon/config_words.hpp"
+#include "daemon/json_text.hpp"
+
+namespace vnet::daemon {
+namespace {
+
+/// Whole numbers without a fraction, as people write them.
+Json number(double value) {
+  constexpr double kExact = 9007199254740992.0;
+  if (std::nearbyint(value) == value && std::fabs(value) <= kExact) return static_cast<std::int64_t>(value);
+  return value;
+}
+
+Json seconds(Duration duration) { return number(static_cast<double>(duration.count()) / 1e9); }
+Json milliseconds(Duration duration) { return number(static_cast<double>(duration.count()) / 1e6); }
+
+std::string text(const std::string& value) { return value; }
+std::string text(const IpAddress& address) { return vnet::to_string(address); }
+std::string text(const IpPrefix& prefix) { return to_string(prefix); }
+std::string text(const Endpoint& endpoint) { return to_string(endpoint); }
+std::string text(const auto& value) { return value.to_string(); }
+
+std::string endpoint_or_unix(const EndpointOrUnix& where) {
+  if (const auto* path = std::get_if<UnixPath>(&where)) return std::string{kUnixScheme} + path->path;
+  return to_string(std::get<Endpoint>(where));
+}
+
+template <typename T, typename Convert>
+Json array(const std::vector<T>& values, Convert convert) {
+  Json result = Json::array();
+  for (const T& value : values) result.push_back(convert(value));
+  return result;
+}
+
+template <typename T>
+Json texts(const std::vector<T>& values) {
+  return array(values, [](const T& value) { return Json(text(value)); });
+}
+
+template <typename T>
+void put_if(Json& object, const char* name, const std::optional<T>& value) {
+  if (value) object[name] = text(*value);
+}
+
+Json impair(const Impair& impair) {
+  return {{"latency_ms", milliseconds(impair.latency)},
+          {"jitter_ms", milliseconds(impair.jitter)},
+          {"loss", number(impair.loss)},
+          {"duplicate", number(impair.duplicate)},
+          {"reorder", number(impair.reorder)},
+          {"corrupt", number(impair.corrupt)},
+          {"rate_mbps", number(impair.rate_mbps)}};
+}
+
+Json egress(const Egress& egress) {
+  return {{"enabled", egress.enabled}, {"allow", texts(egress.allow)}, {"deny", texts(egress.deny)}};
+}
+
+Json nat(const Nat& nat) {
+  if (const auto* preset = std::get_if<NatPreset>(&nat)) return to_word(kNatPresetWords, *preset);
+  const auto& rules = std::get<NatRules>(nat);
+  Json object = {{"mapping", to_word(kNatDependenceWords, rules.mapping)},
+                 {"filtering", to_word(kNatDependenceWords, rules.filtering)},
+                 {"ports", to_word(kNatPortsWords, rules.ports)},
+                 {"hairpin", rules.hairpin},
+                 {"udp_timeout_s", seconds(rules.udp_timeout)},
+                 {"tcp_established_timeout_s", seconds(rules.tcp_established_timeout)}};
+  put_if(object, "behind", rules.behind);
+  return object;
+}
+
+Json dns_record(const DnsRecord& record) {
+  Json object = {{"name", record.name}};
+  if (!record.a.empty()) object["a"] = texts(record.a);
+  if (!record.aaaa.empty()) object["aaaa"] = texts(record.aaaa);
+  put_if(object, "cname", record.cname);
+  if (!record.txt.empty()) object["txt"] = texts(record.txt);
+  if (!record.mx.empty()) {
+    object["mx"] = array(record.mx, [](const MxRecord& mx) {
+      return Json{{"preference", mx.preference}, {"exchange", mx.exchange}};
+    });
+  }
+  if (!record.srv.empty()) {
+    object["srv"] = array(record.srv, [](const SrvRecord& srv) {
+      return Json{{"priority", srv.priority}, {"weight", srv.weight}, {"port", srv.port}, {"target", srv.target}};
+    });
+  }
+  put_if(object, "ptr", record.ptr);
+  object["ttl_s"] = record.ttl_s;
+  return object;
+}
+
+Json dns(const Dns& dns) {
+  Json object = {{"domain", dns.domain}, {"search", texts(dns.search)}};
+  if (dns.system_upstream || dns.upstream.empty()) {
+    object["upstream"] = dns.system_upstream ? "system" : "none";
+  } else {
+    object["upstream"] = texts(dns.upstream);
+  }
+  object["records"] = array(dns.records, dns_record);
+  object["address"] = texts(dns.address);
+  return object;
+}
+
+/// Text where it is printable ASCII, which survives the way there and back, else bytes.
+Json option_content(const std::vector<std::uint8_t>& content) {
+  const bool printable = std::ranges::all_of(content, [](std::uint8_t byte) { return byte >= 0x20 && byte < 0x7f; });
+  if (printable) return std::string(content.begin(), content.end());
+  return content;
+}
+
+Json dhcp(const Network& network) {
+  const Dhcp& dhcp = network.dhcp;
+  Json object = {{"enabled", dhcp.enabled}};
+  if (network.ipv4) object["range"] = {dhcp.first.to_string(), dhcp.last.to_string()};
+  object["lease_s"] = seconds(dhcp.lease);
+  object["routes"] = array(dhcp.routes, [](const DhcpRoute& route) {
+    return Json{{"to", route.to.to_string()}, {"via", route.via.to_string()}};
+  });
+  object["options"] = Json::object();
+  for (const auto& [code, content] : dhcp.options) object["options"][std::to_string(code)] = option_content(content);
+  return object;
+}
+
+Json network(const Network& network) {
+  Json object = {{"name", network.name}};
+  put_if(object, "ipv4", network.ipv4);
+  put_if(object, "ipv6", network.ipv6);
+  object["mac"] = network.mac.to_string();
+  object["mtu"] = network.mtu;
+  if (network.wan) {
+    object["wan"] = Json::object();
+    put_if(object["wan"], "ipv4", network.wan->ipv4);
+    put_if(object["wan"], "ipv6", network.wan->ipv6);
+  }
+  object["nat"] = nat(network.nat);
+  object["port_mapping"] = array(
+      network.port_mapping, [](PortMappingProtocol protocol) { return Json(to_word(kPortMappingWords, protocol)); });
+  object["dhcp"] = dhcp(network);
+  object["dns"] = dns(network.dns);
+  put_if(object, "host_alias", network.host_alias);
+  object["egress"] = egress(network.egress);
+  object["forwards"] = array(network.forwards, [](const Forward& forward) {
+    return Json{{"proto", to_word(kProtocolWords, forward.proto)},
+                {"listen", endpoint_or_unix(forward.listen)},
+                {"to", to_string(forward.to)}};
+  });
+  object["members"] = to_word(kMembersWords, network.members);
+  object["port_security"] = network.port_security;
+  object["impair"] = impair(network.impair);
+  object["blackhole"] = texts(network.blackhole);
+  return object;
+}
+
+Json nic(const Nic& nic) {
+  Json object = {{"name", nic.name}, {"mac", nic.mac.to_string()}, {"network", nic.network}};
+  put_if(object, "ip", nic.ip);
+  object["hostname"] = nic.hostname;
+  object["link"] = to_word(kLinkWords, nic.link);
+  object["assign"] = to_word(kAssignWords, nic.assign);
+  put_if(object, "dgram", nic.dgram);
+  object["impair"] = impair(nic.impair);
+  return object;
+}
+
+Json listen(const Listen& listen) {
+  const auto entry = [](const ListenEntry& value) { return Json{{"path", value.path}, {"network", value.network}}; };
+  return {{"dgram", array(listen.dgram, entry)},
+          {"stream", array(listen.stream, entry)},
+          {"control", listen.control},
+          {"assign", array(listen.assign, entry)}};
+}
+
+Json service(const Service& service) {
+  Json object = {{"name", service.name}};
+  if (!service.ipv4.empty()) object["ipv4"] = texts(service.ipv4);
+  if (!service.ipv6.empty()) object["ipv6"] = texts(service.ipv6);
+  if (service.kind) object["kind"] = to_word(kServiceKindWords, *service.kind);
+  put_if(object, "root", service.root);
+  if (!service.records.empty()) object["records"] = array(service.records, dns_record);
+  if (!service.forward.empty()) object["forward"] = Json::object();
+  for (const auto& [port, where] : service.forward) {
+    const std::string name = std::string{to_word(kProtocolWords, port.first)} + "/" + std::to_string(port.second);
+    object["forward"][name] = endpoint_or_unix(where);
+  }
+  object["proxy_protocol"] = service.proxy_protocol;
+  return object;
+}
+
+Json timeline_event(const TimelineEvent& event) {
+  Json object = {{"at_s", seconds(event.at)}};
+  put_if(object, "nic", event.nic);
+  put_if(object, "network", event.network);
+  if (event.link) object["link"] = to_word(kLinkWords, *event.link);
+  if (event.assign) object["assign"] = to_word(kAssignWords, *event.assign);
+  if (event.nat) object["nat"] = nat(*event.nat);
+  if (event.impair) object["impair"] = impair(*event.impair);
+  if (event.blackhole) object["blackhole"] = texts(*event.blackhole);
+  if (event.egress) object["egress"] = egress(*event.egress);
+  return object;
+}
+
+}  // namespace
+
+std::string print_config(const Config& config) {
+  Json document = {{"networks", array(config.networks, network)},
+                   {"nics", array(config.nics, nic)},
+                   {"listen", listen(config.listen)},
+                   {"services", array(config.services, service)},
+                   {"timeline", array(config.timeline, timeline_event)}};
+  if (config.capture) {
+    document["capture"] = {{"file", config.capture->file},
+                           {"filter", config.capture->filter},
+                           {"snaplen", config.capture->snaplen},
+                           {"rotate_mb", config.capture->rotate_mb},
+                           {"keep", config.capture->keep}};
+  }
+  put_if(document, "state", config.state);
+  if (config.seed) document["seed"] = *config.seed;
+  return document.dump(2) + "\n";
+}
+
+}  // namespace vnet::daemon

@@ -1,0 +1,17 @@
+// From a document that fits configs/schema.json to the structs of daemon/config.hpp, defaults filled in.
+//
+// The schema has been checked before, so every member has its type, range and format, and nothing here can
+// fail. What the values mean together is looked at afterwards, by daemon/config_check.
+#pragma once
+
+#include "daemon/config.hpp"
+#include "daemon/json_text.hpp"
+
+namespace vnet::daemon {
+
+[[nodiscard]] Config read_config(const Json& document, const Folders& folders);
+
+/// `path` as it is when absolute, else below `folder`; without `.` and `..` steps, so that equal paths are equal.
+[[nodiscard]] std::string resolve_path(const std::string& folder, const std::string& path);
+
+}  // namespace vnet::daemon

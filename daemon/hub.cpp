@@ -1,0 +1,144 @@
+#include "daemon/hub.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace vnet::daemon {
+
+Hub::Hub(network::Fabric& fabric, EventLoop& loop, Notice notice)
+    : fabric_(fabric), loop_(loop), notice_(std::move(notice)), watch_(loop), now_(loop.now()) {}
+
+Hub::~Hub() = default;
+
+std::uint32_t Hub::add_origin(Origin origin) {
+  origins_.push_back(origin);
+  return static_cast<std::uint32_t>(origins_.size() - 1);
+}
+
+dgram::SystemResult<void> Hub::listen_dgram(std::string path, std::size_t network) {
+  const auto origin = add_origin({network::AttachmentKind::shared_path, network});
+  auto opened = dgram::SharedPath::open(std::move(path), origin, loop_, watch_, *this, batch_);
+  if (!opened) return fail(opened.error());
+  shared_.push_back(std::move(*opened));
+  return {};
+}
+
+dgram::SystemResult<void> Hub::listen_stream(std::string path, std::size_t network) {
+  const auto origin = add_origin({network::AttachmentKind::stream, network});
+  auto opened = dgram::StreamPath::open(std::move(path), origin, loop_, *this);
+  if (!opened) return fail(opened.error());
+  streams_.push_back(std::move(*opened));
+  return {};
+}
+
+dgram::SystemResult<void> Hub::listen_own(std::string path, l2::PortId port) {
+  const auto origin = add_origin({network::AttachmentKind::own_path, fabric_.nic(port).config.network, port});
+  auto opened = dgram::OwnPath::open(std::move(path), origin, loop_, watch_, *this, batch_);
+  if (!opened) return fail(opened.error());
+  own_.push_back(std::move(*opened));
+  return {};
+}
+
+dgram::SystemResult<void> Hub::attach(dgram::Fd fd, l2::PortId port) {
+  const auto origin = add_origin({network::AttachmentKind::passed_fd, fabric_.nic(port).config.network, port});
+  auto adopted = dgram::OwnPath::adopt(std::move(fd), origin, loop_, watch_, *this, batch_);
+  if (!adopted) return fail(adopted.error());
+  own_.push_back(std::move(*adopted));
+  now_ = loop_.now();
+  // An end of a pair is connected already: frames may flow before the NIC has sent any.
+  (void)plug_in(*own_.back(), {});
+  return {};
+}
+
+void Hub::unlink() {
+  for (const auto& path : shared_) path->unlink();
+  for (const auto& path : own_) path->unlink();
+  for (const auto& path : streams_) path->unlink();
+}
+
+Result<l2::PortId, DropReason> Hub::find_port(const dgram::Client& client, std::span<const ByteView> frames) const {
+  const Origin& origin = origins_[client.origin()];
+  if (origin.port != l2::kNoPort) return origin.port;
+  const auto whole = std::ranges::find_if(frames, [](ByteView frame) { return frame.size() >= kEthernetHeaderSize; });
+  if (whole == frames.end()) return fail(DropReason::runt);
+  return fabric_.admit(MacAddress::load(whole->data() + MacAddress::kSize), origin.network, now_);
+}
+
+bool Hub::plug_in(dgram::Client& client, std::span<const ByteView> frames) {
+  const auto port = find_port(client, frames);
+  if (!port || !fabric_.may_move(*port, now_)) {
+    refuse_all(frames, port ? DropReason::mac_flapping : port.error());
+    return false;
+  }
+  const auto slot = static_cast<std::size_t>(index(*port));
+  if (slot >= clients_.size()) clients_.resize(slot + 1);
+  if (dgram::Client* const old = clients_[slot]) {
+    old->tag = dgram::Client::kUntagged;
+    fabric_.detach(*port, "another client has taken its place", now_);
+  }
+  clients_[slot] = &client;
+  client.tag = index(*port);
+  fabric_.attach(*port, origins_[client.origin()].kind, client.peer(), now_);
+  return true;
+}
+
+void Hub::refuse_all(std::span<const ByteView> frames, DropReason reason) { door_drops_.add(reason, frames.size()); }
+
+void Hub::on_frames(dgram::Client& client, std::span<const ByteView> frames) {
+  now_ = loop_.now();
+  if (client.tag == dgram::Client::kUntagged && !plug_in(client, frames)) return;
+  fabric_.receive(l2::PortId{client.tag}, frames, now_);
+}
+
+void Hub::on_refused(dgram::Client* client, ByteView bytes, DropReason reason) {
+  if (client != nullptr && client->tag != dgram::Client::kUntagged) {
+    fabric_.refuse(l2::PortId{client->tag}, bytes, reason, now_);
+  } else {
+    door_drops_.add(reason);
+  }
+}
+
+void Hub::end_batch() { flush(); }
+
+void Hub::flush() {
+  if (commit_) commit_();
+  for (const l2::PortId port : fabric_.transmit().touched()) {
+    dgram::Client* const client = index(port) < clients_.size() ? clients_[index(port)] : nullptr;
+    const auto frames = fabric_.transmit().frames(port);
+    if (client != nullptr) {
+      client->send(frames, *this);
+    } else {
+      for (const ByteView frame : frames) fabric_.sent(port, frame, DropReason::detached, now_);
+    }
+  }
+  fabric_.end_batch();
+  if (after_) after_();
+}
+
+void Hub::delivered(std::uint32_t tag, ByteView frame, std::optional<DropReason> dropped) {
+  if (tag != dgram::Client::kUntagged) fabric_.sent(l2::PortId{tag}, frame, dropped, now_);
+}
+
+void Hub::on_gone(dgram::Client& client, std::string_view cause) {
+  const std::uint32_t tag = std::exchange(client.tag, dgram::Client::kUntagged);
+  if (tag == dgram::Client::kUntagged || clients_[tag] != &client) return;
+  clients_[tag] = nullptr;
+  fabric_.detach(l2::PortId{tag}, cause, loop_.now());
+}
+
+Instant Hub::next_deadline() const {
+  Instant next = fabric_.next_deadline();
+  for (const auto& path : shared_) next = std::min(next, path->next_deadline());
+  for (const auto& path : own_) next = std::min(next, path->next_deadline());
+  return next;
+}
+
+void Hub::expire() {
+  now_ = loop_.now();
+  for (const auto& path : shared_) path->expire(now_);
+  for (const auto& path : own_) path->expire(now_);
+  fabric_.expire(now_);
+  flush();
+}
+
+}  // namespace vnet::daemon

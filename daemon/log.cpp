@@ -1,0 +1,69 @@
+#include "daemon/log.hpp"
+
+#include <spdlog/pattern_formatter.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+namespace vnet::daemon {
+namespace {
+
+/// spdlog's `%v` does not escape; as a string of JSON a message must be.
+class JsonMessage final : public spdlog::custom_flag_formatter {
+ public:
+  void format(const spdlog::details::log_msg& message, const std::tm&, spdlog::memory_buf_t& out) override {
+    const std::string text{message.payload.data(), message.payload.size()};
+    const std::string quoted = nlohmann::json(text).dump(-1, ' ', true, nlohmann::json::error_handler_t::replace);
+    out.append(quoted.data(), quoted.data() + quoted.size());
+  }
+  [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
+    return std::make_unique<JsonMessage>();
+  }
+};
+
+spdlog::level::level_enum spdlog_level(LogLevel level) {
+  switch (level) {
+    case LogLevel::trace: return spdlog::level::trace;
+    case LogLevel::debug: return spdlog::level::debug;
+    case LogLevel::info: return spdlog::level::info;
+    case LogLevel::warn: return spdlog::level::warn;
+    case LogLevel::error: return spdlog::level::err;
+  }
+  return spdlog::level::info;
+}
+
+bool is_routine(network::EventKind kind) {
+  return kind == network::EventKind::dhcp_renewed || kind == network::EventKind::mac_moved;
+}
+
+}  // namespace
+
+void start_log(LogLevel level, bool json) {
+  auto log = spdlog::stderr_color_mt("vnetd");
+  if (json) {
+    auto formatter = std::make_unique<spdlog::pattern_formatter>();
+    formatter->add_flag<JsonMessage>('*').set_pattern(
+        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":%*})");
+    log->set_formatter(std::move(formatter));
+  } else {
+    log->set_pattern("%H:%M:%S.%e %^%-5l%$ %v");
+  }
+  log->set_level(spdlog_level(level));
+  spdlog::set_default_logger(std::move(log));
+}
+
+void EventLogger::log(const network::Event& event) {
+  const bool routine = is_routine(event.kind);
+  if (routine && !spdlog::should_log(spdlog::level::debug)) return;
+  if (!lines_.take(event.at)) {
+    ++suppressed_;
+    return;
+  }
+  if (const auto count = std::exchange(suppressed_, 0); count > 0) spdlog::warn("{} events were not logged", count);
+  spdlog::log(routine ? spdlog::level::debug : spdlog::level::info, "{} {}{}{}: {}", to_string(event.kind),
+              event.network, event.nic.empty() ? "" : " ", event.nic, event.detail);
+}
+
+}  // namespace vnet::daemon

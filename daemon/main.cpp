@@ -1,0 +1,74 @@
+// vnetd: a virtual network switch in user space. This file is its table of contents.
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <exception>
+#include <filesystem>
+#include <iostream>
+
+#include "daemon/config.hpp"
+#include "daemon/log.hpp"
+#include "daemon/network_setup.hpp"
+#include "daemon/options.hpp"
+#include "daemon/vnetd.hpp"
+
+namespace {
+
+using namespace vnet::daemon;
+
+int exit_with(ExitCode code, const std::string& text) {
+  (code == ExitCode::ok ? std::cout : std::cerr) << text;
+  return static_cast<int>(code);
+}
+
+/// Every NIC costs a descriptor or two; the default soft limit is there for programs that use select().
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // 1. What is asked for: flags, then the config file, then flags over the file.
+  const auto parsed = parse_options({argv + 1, argv + argc}, VNET_VERSION);
+  if (const auto* done = std::get_if<Exit>(&parsed)) return exit_with(done->code, done->text);
+  const Options& options = std::get<Options>(parsed);
+  const std::string runtime = runtime_folder(std::getenv("XDG_RUNTIME_DIR"), ::getuid());
+  LoadedConfig loaded{default_config(runtime), {}};
+  if (options.config) {
+    auto read = load_config_file(*options.config, runtime);
+    if (!read) return exit_with(ExitCode::usage, to_string(read.error(), *options.config));
+    loaded = std::move(*read);
+  }
+  const std::string source = options.config.value_or("vnetd");
+  const Problems problems = apply_options(options, std::filesystem::current_path(), loaded.config);
+  if (!problems.empty()) return exit_with(ExitCode::usage, to_string(problems, "vnetd"));
+  if (const auto problem = setup_problem(loaded.config)) {
+    return exit_with(ExitCode::usage, source + ": " + *problem + "\n");
+  }
+
+  // 2. Only looking?
+  for (const std::string& pointer : loaded.not_in_effect) {
+    std::cerr << source << ": " << pointer << ": accepted, not in effect in this version\n";
+  }
+  if (options.print_config) return exit_with(ExitCode::ok, print_config(loaded.config) + "\n");
+  if (options.check) return exit_with(ExitCode::ok, source + ": ok\n");
+
+  // 3. Run, until somebody asks us to stop.
+  start_log(options.log_level, options.log_json);
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  try {
+    Vnetd vnetd{std::move(loaded.config), runtime};
+    vnetd.run();
+  } catch (const std::exception& error) {
+    return exit_with(ExitCode::failed, std::string{"vnetd: "} + error.what() + "\n");
+  }
+  return static_cast<int>(ExitCode::ok);
+}

@@ -1,0 +1,45 @@
+// NameForwarding: carries DNS questions that a network cannot answer itself to the resolvers outside, and brings back
+// what they say.
+//
+// Each network has upstream servers of its own: those that its configuration lists, or the host's, which are looked up
+// anew whenever a question leaves (at most once a second), so that a laptop that changes networks needs no restart.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "daemon/dns_upstream.hpp"
+#include "daemon/resolv_conf.hpp"
+#include "network/fabric.hpp"
+
+namespace vnet::daemon {
+
+class NameForwarding {
+ public:
+  using Clock = std::function<Instant()>;
+  using Notice = std::function<void(std::string_view)>;
+
+  /// `after_answer` is called when answers have put frames into the fabric.
+  NameForwarding(const Config& config, network::Fabric& fabric, dgram::Poller& poller, Clock clock,
+                 std::function<void()> after_answer, Notice notice);
+  ~NameForwarding();
+
+  /// Sends the questions that have come up since the last call.
+  void pump();
+
+ private:
+  class Link;
+
+  void refresh_system_resolvers();
+
+  Clock clock_;
+  std::function<void()> after_answer_;
+  Notice notice_;
+  SystemResolvers system_;
+  std::vector<std::unique_ptr<Link>> links_;  ///< one for each network
+};
+
+}  // namespace vnet::daemon

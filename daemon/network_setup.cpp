@@ -1,0 +1,124 @@
+#include "daemon/network_setup.hpp"
+
+#include <algorithm>
+
+#include "dns/record.hpp"
+
+namespace vnet::daemon {
+namespace {
+
+/// Names were checked by the schema's format; one that is still none becomes the root and is refused with its record.
+dns::Name name_of(const std::string& text) { return dns::Name::parse(text).value_or(dns::Name{}); }
+
+dns::Record record_of(const DnsRecord& from) {
+  dns::Record record;
+  record.name = name_of(from.name);
+  record.ttl_s = from.ttl_s;
+  record.a = from.a;
+  record.aaaa = from.aaaa;
+  if (from.cname) record.cname = name_of(*from.cname);
+  record.txt = from.txt;
+  for (const MxRecord& mx : from.mx) record.mx.push_back({mx.preference, name_of(mx.exchange)});
+  for (const SrvRecord& srv : from.srv) {
+    record.srv.push_back({srv.priority, srv.weight, srv.port, name_of(srv.target)});
+  }
+  if (from.ptr) record.ptr.push_back(name_of(*from.ptr));
+  return record;
+}
+
+template <typename Address>
+std::optional<Address> first_of(const std::vector<IpAddress>& addresses) {
+  for (const IpAddress& address : addresses) {
+    if (const auto* found = std::get_if<Address>(&address)) return *found;
+  }
+  return std::nullopt;
+}
+
+std::optional<dhcp::ServerConfig> dhcp_config(const Config& config, const Network& network) {
+  if (!network.dhcp.enabled || !network.ipv4) return std::nullopt;
+  dhcp::ServerConfig dhcp;
+  dhcp.gateway = *network.ipv4;
+  dhcp.range_first = network.dhcp.first;
+  dhcp.range_last = network.dhcp.last;
+  dhcp.lease_time = network.dhcp.lease;
+  dhcp.router = network.ipv4->address;
+  const Ipv4Address dns = first_of<Ipv4Address>(network.dns.address).value_or(network.ipv4->address);
+  dhcp.dns_servers = {dns};
+  if (network.ipv4->contains(dns)) dhcp.excluded.push_back(dns);
+  if (network.host_alias) {
+    if (const auto* alias = std::get_if<Ipv4Address>(&*network.host_alias)) dhcp.excluded.push_back(*alias);
+  }
+  dhcp.domain = network.dns.domain;
+  dhcp.search = network.dns.search;
+  dhcp.mtu = network.mtu;
+  for (const DhcpRoute& route : network.dhcp.routes) dhcp.routes.push_back({route.to, route.via});
+  dhcp.options = network.dhcp.options;
+  for (const Nic& nic : config.nics) {
+    if (nic.network == network.name && nic.ip) dhcp.reservations.push_back({nic.mac, *nic.ip, nic.hostname});
+  }
+  return dhcp;
+}
+
+network::NetworkConfig network_config(const Config& config, const Network& from) {
+  network::NetworkConfig network;
+  network.name = from.name;
+  network.mac = from.mac;
+  network.ipv4 = from.ipv4;
+  network.ipv6 = from.ipv6;
+  network.mtu = from.mtu;
+  network.open = from.members == Members::open;
+  network.port_security = from.port_security;
+  network.dns_ipv4 = first_of<Ipv4Address>(from.dns.address);
+  network.dns_ipv6 = first_of<Ipv6Address>(from.dns.address);
+  network.dhcp = dhcp_config(config, from);
+  network.domain = from.dns.domain;
+  network.search = from.dns.search;
+  for (const DnsRecord& record : from.dns.records) network.records.push_back(record_of(record));
+  // A service is a name that every network can look up, whatever stands behind it.
+  for (const Service& service : config.services) {
+    dns::Record record;
+    record.name = name_of(service.name);
+    record.a = service.ipv4;
+    record.aaaa = service.ipv6;
+    if (!record.a.empty() || !record.aaaa.empty()) network.records.push_back(std::move(record));
+  }
+  return network;
+}
+
+}  // namespace
+
+std::vector<network::NetworkConfig> network_configs(const Config& config) {
+  std::vector<network::NetworkConfig> networks;
+  for (const Network& network : config.networks) networks.push_back(network_config(config, network));
+  return networks;
+}
+
+std::vector<network::NicConfig> nic_configs(const Config& config) {
+  std::vector<network::NicConfig> nics;
+  for (const Nic& nic : config.nics) {
+    nics.push_back({nic.name, nic.mac, network_index(config, nic.network), nic.link == Link::up});
+  }
+  return nics;
+}
+
+std::size_t network_index(const Config& config, std::string_view name) {
+  const auto found = std::ranges::find(config.networks, name, &Network::name);
+  return static_cast<std::size_t>(found - config.networks.begin());
+}
+
+std::optional<std::string> setup_problem(const Config& config) {
+  for (const network::NetworkConfig& network : network_configs(config)) {
+    if (network.dhcp) {
+      if (auto problem = dhcp::problem(*network.dhcp)) return "network " + network.name + ": dhcp: " + *problem;
+    }
+    for (const dns::Record& record : network.records) {
+      if (const auto data = dns::encode(record); !data) {
+        return "network " + network.name + ": dns record " + record.name.to_string() + ": " +
+               std::string{to_string(data.error())};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace vnet::daemon

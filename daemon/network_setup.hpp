@@ -1,0 +1,24 @@
+// From the configuration's words to the fabric's: what each network and NIC of a Config is for the machines in network/.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "network/config.hpp"
+#include "network/nic.hpp"
+
+namespace vnet::daemon {
+
+[[nodiscard]] std::vector<network::NetworkConfig> network_configs(const Config& config);
+[[nodiscard]] std::vector<network::NicConfig> nic_configs(const Config& config);
+
+/// The index of the network called `name`, which exists: the configuration was checked.
+[[nodiscard]] std::size_t network_index(const Config& config, std::string_view name);
+
+/// One sentence about what the machines behind the schema do not accept (a DNS record that contradicts itself, a DHCP
+/// option that is the server's own); nullopt: nothing.
+[[nodiscard]] std::optional<std::string> setup_problem(const Config& config);
+
+}  // namespace vnet::daemon

@@ -1,0 +1,95 @@
+// The three sides of an attachment: the client whose frames come and go, the switch that takes them, and the poller
+// that knows when a descriptor is ready. dgram/ owns sockets and clients; it knows neither the event loop nor the
+// network, and whoever joins them (the daemon, a test) implements `Switchboard` and `Poller`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "packet/bytes.hpp"
+#include "packet/drop_reason.hpp"
+#include "packet/time.hpp"
+
+namespace vnet::dgram {
+
+/// Told what became of each frame that was given to `Client::send`, at once or when its queue drains.
+class Delivery {
+ public:
+  virtual ~Delivery() = default;
+  virtual void delivered(std::uint32_t tag, ByteView frame, std::optional<DropReason> dropped) = 0;
+};
+
+/// One peer: a VM's NIC, or a bridge with several stations behind it.
+class Client {
+ public:
+  static constexpr std::uint32_t kUntagged = 0xffff'ffffU;
+
+  /// `origin` is the switchboard's own number for the socket that the client came in by.
+  Client(std::string peer, std::uint32_t origin) : origin_(origin), peer_(std::move(peer)) {}
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+  virtual ~Client() = default;
+
+  /// Sends frames in order, keeps what the peer has no room for in a bounded queue, drops what that has no room for.
+  /// Never blocks. A peer found to be gone is reported to the switchboard after the batch, not from in here.
+  virtual void send(std::span<const ByteView> frames, Delivery& delivery) = 0;
+
+  /// Where the peer is, for people.
+  [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
+
+  [[nodiscard]] std::uint32_t origin() const noexcept { return origin_; }
+
+  /// The switchboard's own note: which port this client is.
+  std::uint32_t tag = kUntagged;
+
+ private:
+  std::uint32_t origin_;
+  std::string peer_;
+};
+
+/// What the sockets tell whoever joins them to a switch. All calls come from the poller's thread.
+class Switchboard : public Delivery {
+ public:
+  /// Frames from one client, each at least one byte long. Borrowed until `end_batch` returns.
+  virtual void on_frames(Client& client, std::span<const ByteView> frames) = 0;
+  /// A datagram or record that cannot be a frame. `client` is null where its sender is unknown.
+  virtual void on_refused(Client* client, ByteView bytes, DropReason reason) = 0;
+  /// All frames that were received together have been given: send what is to be sent.
+  virtual void end_batch() = 0;
+  /// The client's peer is no more. A client of a shared path or a stream is destroyed after this call; the client that
+  /// is a path of its own stays and waits for the next peer.
+  virtual void on_gone(Client& client, std::string_view cause) = 0;
+  /// A condition worth a line in the log, once.
+  virtual void on_notice(std::string_view text) = 0;
+  [[nodiscard]] virtual Instant now() const = 0;
+};
+
+/// Something that waits for a descriptor.
+class Watched {
+ public:
+  virtual ~Watched() = default;
+  virtual void on_ready(bool readable, bool writable) = 0;
+};
+
+class Poller {
+ public:
+  virtual ~Poller() = default;
+  /// Calls `watched` when `fd` is ready, level-triggered; a second call for the same descriptor replaces the first.
+  virtual void watch(int fd, bool readable, bool writable, Watched& watched) = 0;
+  /// Must come before the descriptor is closed.
+  virtual void forget(int fd) = 0;
+};
+
+/// Batches that one descriptor may drain before the others have their turn.
+inline constexpr int kBatchesPerTurn = 4;
+
+/// What a vfkit-style client sends first, to be ignored.
+inline constexpr std::string_view kVfkitMagic = "VFKT";
+
+[[nodiscard]] inline bool is_vfkit_magic(ByteView bytes) noexcept { return as_text(bytes) == kVfkitMagic; }
+
+}  // namespace vnet::dgram

@@ -1,0 +1,163 @@
+#include "dgram/own_path.hpp"
+
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace vnet::dgram {
+
+SystemResult<std::unique_ptr<OwnPath>> OwnPath::open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
+                                                     Switchboard& switchboard, ReceiveBatch& batch) {
+  auto fd = make_socket(SOCK_DGRAM);
+  if (!fd) return fail(fd.error());
+  if (const auto bound = bind_replacing_stale(*fd, path); !bound) return fail(bound.error());
+  return std::unique_ptr<OwnPath>{
+      new OwnPath(std::move(path), origin, std::move(*fd), false, poller, watch, switchboard, batch)};
+}
+
+SystemResult<std::unique_ptr<OwnPath>> OwnPath::adopt(Fd fd, std::uint32_t origin, Poller& poller, PathWatch& watch,
+                                                      Switchboard& switchboard, ReceiveBatch& batch) {
+  if (const auto adopted = dgram::adopt(fd); !adopted) return fail(adopted.error());
+  return std::unique_ptr<OwnPath>{new OwnPath({}, origin, std::move(fd), true, poller, watch, switchboard, batch)};
+}
+
+OwnPath::OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch, Switchboard& switchboard,
+                 ReceiveBatch& batch)
+    : Client(path.empty() ? "fd " + std::to_string(fd.get()) : path, origin),
+      path_(std::move(path)),
+      fd_(std::move(fd)),
+      connected_(connected),
+      poller_(poller),
+      watch_(watch),
+      switchboard_(switchboard),
+      batch_(batch) {
+  enlarge_buffers(fd_, kBufferBytes);
+  sender_.use(fd_.get());
+  poller_.watch(fd_.get(), true, false, *this);
+}
+
+OwnPath::~OwnPath() {
+  watch_.remove(handle_);
+  poller_.forget(fd_.get());
+}
+
+void OwnPath::unlink() const {
+  if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void OwnPath::send(std::span<const ByteView> frames, Delivery& delivery) {
+  if (!connected_) {
+    for (const ByteView frame : frames) delivery.delivered(tag, frame, DropReason::detached);
+    return;
+  }
+  sender_.send(frames, tag, delivery);
+  // The switch is in the middle of a batch: the loss is dealt with when the poller comes back.
+  if (sender_.lost() != 0) {
+    lost_ = true;
+    next_probe_ = Instant{};
+  }
+  update_watch();
+}
+
+void OwnPath::on_ready(bool readable, bool writable) {
+  if (writable) {
+    sender_.drain(tag, switchboard_);
+    if (sender_.lost() != 0) lose_peer();
+    update_watch();
+  }
+  for (int turn = 0; readable && turn < kBatchesPerTurn; ++turn) {
+    if (!receive_batch()) break;
+  }
+}
+
+bool OwnPath::receive_batch() {
+  const bool learning = !connected_;
+  const int count = batch_.receive(fd_.get(), learning);
+  if (count < 0) {
+    lose_peer();
+    return false;
+  }
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    const ByteView frame = batch_.frame(i);
+    if (learning && !accept_peer(i)) continue;
+    if (batch_.truncated(i)) {
+      switchboard_.on_refused(this, frame, DropReason::oversize);
+    } else if (frame.empty()) {
+      switchboard_.on_refused(this, frame, DropReason::empty);
+    } else if (!is_vfkit_magic(frame)) {
+      run_.push_back(frame);
+    }
+  }
+  if (!run_.empty()) switchboard_.on_frames(*this, run_);
+  run_.clear();
+  switchboard_.end_batch();
+  return static_cast<std::size_t>(count) == kBatch;
+}
+
+bool OwnPath::accept_peer(std::size_t slot) {
+  const std::string_view name = batch_.sender_name(slot);
+  if (connected_) {
+    if (name == remote_) return true;
+    switchboard_.on_refused(this, batch_.frame(slot), DropReason::too_many_clients);
+    return false;
+  }
+  if (name.empty()) {
+    switchboard_.on_refused(this, batch_.frame(slot), DropReason::unbound_sender);
+    if (!std::exchange(said_unbound_, true)) {
+      switchboard_.on_notice("the client of " + path_ + " is bound to no path; it cannot be answered");
+    }
+    return false;
+  }
+  remote_address_ = batch_.sender(slot);
+  if (connect_to(fd_, remote_address_) != 0) return false;
+  remote_ = name;
+  connected_ = true;
+  sender_.use(fd_.get());
+  handle_ = watch_.add(remote_, [this] { check_peer(); });
+  next_probe_ = switchboard_.now() + kProbeInterval;
+  return true;
+}
+
+void OwnPath::check_peer() {
+  // Called when the peer's file was touched: renamed, removed, replaced, or merely given other permissions.
+  handle_ = -1;
+  if (!connected_) return;
+  if (connect_to(fd_, remote_address_) == 0) {
+    handle_ = watch_.add(remote_, [this] { check_peer(); });
+  } else {
+    lose_peer();
+  }
+}
+
+void OwnPath::expire(Instant now) {
+  if (now < next_probe_) return;
+  next_probe_ = kNever;
+  if (!connected_) return;
+  if (lost_ || (!path_.empty() && connect_to(fd_, remote_address_) != 0)) {
+    lose_peer();
+  } else if (!path_.empty()) {
+    next_probe_ = now + kProbeInterval;
+  }
+}
+
+void OwnPath::lose_peer() {
+  if (!connected_) return;
+  sender_.abandon(tag, switchboard_, DropReason::detached);
+  update_watch();
+  watch_.remove(handle_);
+  handle_ = -1;
+  connected_ = false;
+  lost_ = false;
+  next_probe_ = kNever;
+  // What the old peer had sent and we had not read is discarded by the kernel with the connection; read it first.
+  if (!path_.empty()) disconnect(fd_);
+  switchboard_.on_gone(*this, "the client's socket is gone");
+}
+
+void OwnPath::update_watch() {
+  if (sender_.backlogged() == watching_writable_) return;
+  watching_writable_ = sender_.backlogged();
+  poller_.watch(fd_.get(), true, watching_writable_, *this);
+}
+
+}  // namespace vnet::dgram

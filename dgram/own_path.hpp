@@ -1,0 +1,72 @@
+// OwnPath: a datagram socket that serves a single NIC, at a path of its own or handed over as one end of a pair.
+//
+// At a path, the first client to send is the peer, and the socket is connected to it. From then on the kernel neither
+// limits the peer to ten waiting datagrams nor looks up paths, and lets nobody else in. The other side of that coin: a
+// restarted peer is somebody else until the connection is dissolved, which happens as soon as its socket file is
+// unlinked, a send fails, or a probe (every kProbeInterval) finds nobody. An end of a pair is connected by birth,
+// and its peer's end is noticed by the first send that fails.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dgram/batch.hpp"
+#include "dgram/client.hpp"
+#include "dgram/datagram_sender.hpp"
+#include "dgram/path_watch.hpp"
+#include "dgram/socket.hpp"
+
+namespace vnet::dgram {
+
+class OwnPath final : public Client, public Watched {
+ public:
+  static constexpr Duration kProbeInterval = std::chrono::seconds{1};
+
+  [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
+                                                                   Switchboard& switchboard, ReceiveBatch& batch);
+  /// Takes over one end of a datagram socket pair.
+  [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> adopt(Fd fd, std::uint32_t origin, Poller& poller, PathWatch& watch,
+                                                                    Switchboard& switchboard, ReceiveBatch& batch);
+  ~OwnPath() override;
+
+  void send(std::span<const ByteView> frames, Delivery& delivery) override;
+  void on_ready(bool readable, bool writable) override;
+  [[nodiscard]] Instant next_deadline() const noexcept { return next_probe_; }
+  void expire(Instant now);
+
+  /// Whether a peer is known.
+  [[nodiscard]] bool connected() const noexcept { return connected_; }
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& remote() const noexcept { return remote_; }
+  void unlink() const;
+
+ private:
+  OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch, Switchboard& switchboard,
+          ReceiveBatch& batch);
+  bool receive_batch();
+  bool accept_peer(std::size_t slot);
+  void check_peer();
+  void lose_peer();
+  void update_watch();
+
+  std::string path_;  ///< empty for an end of a pair
+  Fd fd_;
+  bool connected_;
+  Poller& poller_;
+  PathWatch& watch_;
+  Switchboard& switchboard_;
+  ReceiveBatch& batch_;
+  std::string remote_;
+  UnixAddress remote_address_;
+  int handle_ = -1;
+  bool lost_ = false;
+  bool watching_writable_ = false;
+  bool said_unbound_ = false;
+  DatagramSender sender_;
+  std::vector<ByteView> run_;
+  Instant next_probe_ = kNever;
+};
+
+}  // namespace vnet::dgram

@@ -1,0 +1,244 @@
+#include "dgram/shared_path.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace vnet::dgram {
+
+/// A client of the shared path, known by the path that it has bound.
+class SharedPath::Peer final : public Client, public Watched {
+ public:
+  Peer(SharedPath& owner, std::string name, const UnixAddress& address)
+      : Client(std::move(name), owner.origin_), owner_(owner), address_(address) {
+    choose_way();
+    watch_ = owner_.watch_.add(peer(), [&shared = owner_, path = peer()] { shared.probe(path); });
+  }
+  ~Peer() override {
+    owner_.watch_.remove(watch_);
+    stop_waiting();
+  }
+
+  void send(std::span<const ByteView> frames, Delivery& delivery) override {
+    sender_.send(frames, tag, delivery);
+    if (sender_.lost() != 0) recover(delivery);
+    wait_if_backlogged();
+  }
+
+  void on_ready(bool, bool writable) override {
+    if (!writable) return;
+    retry();
+  }
+
+  void retry() {
+    sender_.drain(tag, owner_.switchboard_);
+    if (sender_.lost() != 0) recover(owner_.switchboard_);
+    wait_if_backlogged();
+  }
+
+  /// Finds out whether the client is there, and by which way it can be answered. False when it is gone.
+  bool choose_way() {
+    if (!own_) {
+      auto made = make_socket(SOCK_DGRAM);
+      if (!made) return use_shared();
+      own_ = std::move(*made);
+      enlarge_buffers(own_, kBufferBytes);
+    }
+    switch (connect_to(own_, address_)) {
+      case 0: sender_.use(own_.get()); return true;
+      case EPERM: stop_waiting(); return use_shared();
+      default: return false;
+    }
+  }
+
+  void give_up(Delivery& delivery) {
+    stop_waiting();
+    sender_.abandon(tag, delivery, DropReason::detached);
+  }
+
+  [[nodiscard]] bool backlogged_on_shared() const noexcept { return shared_ && sender_.backlogged(); }
+  bool gone = false;
+
+ private:
+  bool use_shared() {
+    shared_ = true;
+    sender_.use(owner_.fd_.get(), address_);
+    return true;
+  }
+
+  /// The client may have closed its socket and bound another at the same path, or have connected itself to ours.
+  void recover(Delivery& delivery) {
+    shared_ = false;
+    if (choose_way()) {
+      sender_.drain(tag, delivery);
+      if (sender_.lost() == 0) return;
+    }
+    give_up(delivery);
+    owner_.mark_gone(*this);
+  }
+
+  void wait_if_backlogged() {
+    if (shared_) {
+      if (sender_.backlogged()) {
+        owner_.next_retry_ = std::min<Instant>(owner_.next_retry_, owner_.switchboard_.now() + kRetryInterval);
+      }
+      return;
+    }
+    if (sender_.backlogged() == waiting_) return;
+    if (waiting_) {
+      stop_waiting();
+    } else {
+      waiting_ = true;
+      owner_.poller_.watch(own_.get(), false, true, *this);
+    }
+  }
+
+  void stop_waiting() {
+    if (!waiting_) return;
+    waiting_ = false;
+    owner_.poller_.forget(own_.get());
+  }
+
+  SharedPath& owner_;
+  UnixAddress address_;
+  Fd own_;               ///< our socket for this client alone
+  bool shared_ = false;  ///< the client is connected to the shared socket and hears no other
+  bool waiting_ = false;
+  int watch_ = -1;
+  DatagramSender sender_;
+};
+
+SystemResult<std::unique_ptr<SharedPath>> SharedPath::open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
+                                                           Switchboard& switchboard, ReceiveBatch& batch) {
+  auto fd = make_socket(SOCK_DGRAM);
+  if (!fd) return fail(fd.error());
+  if (const auto bound = bind_replacing_stale(*fd, path); !bound) return fail(bound.error());
+  return std::unique_ptr<SharedPath>{
+      new SharedPath(std::move(path), origin, std::move(*fd), poller, watch, switchboard, batch)};
+}
+
+SharedPath::SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard,
+                       ReceiveBatch& batch)
+    : path_(std::move(path)),
+      origin_(origin),
+      fd_(std::move(fd)),
+      poller_(poller),
+      watch_(watch),
+      switchboard_(switchboard),
+      batch_(batch),
+      buffers_(enlarge_buffers(fd_, kBufferBytes)) {
+  poller_.watch(fd_.get(), true, false, *this);
+}
+
+SharedPath::~SharedPath() {
+  clients_.clear();
+  poller_.forget(fd_.get());
+}
+
+void SharedPath::unlink() const { ::unlink(path_.c_str()); }
+
+void SharedPath::on_ready(bool readable, bool) {
+  if (!readable) return;
+  for (int turn = 0; turn < kBatchesPerTurn; ++turn) {
+    if (!receive_batch()) break;
+  }
+}
+
+bool SharedPath::receive_batch() {
+  const int count = batch_.receive(fd_.get(), true);
+  if (count <= 0) return false;
+  Peer* from = nullptr;
+  const auto flush = [&] {
+    if (!run_.empty()) switchboard_.on_frames(*from, run_);
+    run_.clear();
+  };
+  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
+    Peer* const peer = peer_of(i);
+    if (peer == nullptr) continue;
+    if (peer != from) flush();
+    from = peer;
+    const ByteView frame = batch_.frame(i);
+    if (batch_.truncated(i)) {
+      switchboard_.on_refused(peer, frame, DropReason::oversize);
+    } else if (frame.empty()) {
+      switchboard_.on_refused(peer, frame, DropReason::empty);
+    } else if (!is_vfkit_magic(frame)) {
+      run_.push_back(frame);
+    }
+  }
+  flush();
+  switchboard_.end_batch();
+  reap();
+  return static_cast<std::size_t>(count) == kBatch;
+}
+
+SharedPath::Peer* SharedPath::peer_of(std::size_t slot) {
+  const std::string_view name = batch_.sender_name(slot);
+  if (last_ != nullptr && last_->peer() == name) return last_;
+  if (name.empty()) {
+    switchboard_.on_refused(nullptr, batch_.frame(slot), DropReason::unbound_sender);
+    if (!std::exchange(said_unbound_, true)) {
+      switchboard_.on_notice("a client sends to " + path_ +
+                             " from a socket that is bound to no path; it cannot be answered and its frames are "
+                             "refused (bind it to a path of its own first)");
+    }
+    return nullptr;
+  }
+  const auto found = clients_.find(name);
+  last_ = found != clients_.end() ? found->second.get() : add_peer(name, batch_.sender(slot));
+  if (last_ == nullptr) switchboard_.on_refused(nullptr, batch_.frame(slot), DropReason::too_many_clients);
+  return last_;
+}
+
+SharedPath::Peer* SharedPath::add_peer(std::string_view name, const UnixAddress& address) {
+  if (clients_.size() >= kMaxClients) return nullptr;
+  if (next_probe_ == kNever) next_probe_ = switchboard_.now() + kProbeInterval;
+  return clients_.emplace(std::string{name}, std::make_unique<Peer>(*this, std::string{name}, address))
+      .first->second.get();
+}
+
+void SharedPath::mark_gone(Peer& peer) {
+  if (!std::exchange(peer.gone, true)) gone_.push_back(peer.peer());
+}
+
+void SharedPath::probe(std::string_view name) {
+  const auto found = clients_.find(name);
+  if (found == clients_.end()) return;
+  if (!found->second->choose_way()) {
+    found->second->give_up(switchboard_);
+    mark_gone(*found->second);
+  }
+  reap();
+}
+
+void SharedPath::reap() {
+  for (const std::string& name : std::exchange(gone_, {})) {
+    const auto found = clients_.find(name);
+    if (found == clients_.end()) continue;
+    if (last_ == found->second.get()) last_ = nullptr;
+    switchboard_.on_gone(*found->second, "the client's socket is gone");
+    clients_.erase(found);
+  }
+  if (clients_.empty()) next_probe_ = kNever;
+}
+
+void SharedPath::expire(Instant now) {
+  if (now >= next_retry_) {
+    next_retry_ = kNever;
+    for (const auto& [name, peer] : clients_) {
+      if (peer->backlogged_on_shared()) peer->retry();
+    }
+  }
+  if (now >= next_probe_) {
+    next_probe_ = now + kProbeInterval;
+    for (const auto& [name, peer] : clients_) {
+      if (peer->choose_way()) continue;
+      peer->give_up(switchboard_);
+      mark_gone(*peer);
+    }
+  }
+  reap();
+}
+
+}  // namespace vnet::dgram

@@ -1,0 +1,92 @@
+// UNIX sockets, the little of them that the switch needs, behind one portable face.
+//
+// Linux makes a socket non-blocking and close-on-exec in one call; other systems need three. Paths are limited to 107
+// bytes on Linux and 103 on macOS, and everything that takes a path says so in its error. Nothing here blocks.
+#pragma once
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "packet/result.hpp"
+
+namespace vnet::dgram {
+
+/// Owns a file descriptor.
+class Fd {
+ public:
+  Fd() noexcept = default;
+  explicit Fd(int fd) noexcept : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept {
+    std::swap(fd_, other.fd_);
+    return *this;
+  }
+  Fd(const Fd&) = delete;
+  Fd& operator=(const Fd&) = delete;
+  ~Fd() { close(); }
+
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  void close() noexcept;
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+
+ private:
+  int fd_ = -1;
+};
+
+/// A system call's failure: what was tried, on what, and errno.
+struct SystemError {
+  std::string what;
+  int code = 0;
+  [[nodiscard]] std::string to_string() const;
+};
+
+template <typename T>
+using SystemResult = Result<T, SystemError>;
+
+/// The longest path that fits a sockaddr_un, in bytes without the terminator.
+inline constexpr std::size_t kMaxPath = sizeof(sockaddr_un{}.sun_path) - 1;
+
+/// A socket address with its length, as the kernel gives and takes it.
+struct UnixAddress {
+  sockaddr_un address{};
+  socklen_t size = 0;
+
+  [[nodiscard]] static SystemResult<UnixAddress> from_path(std::string_view path);
+  /// The path, or an abstract name with its leading zero byte; empty when the sender has none.
+  [[nodiscard]] std::string_view name() const noexcept;
+  [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
+};
+
+/// A non-blocking, close-on-exec socket of the UNIX family; `type` is SOCK_DGRAM or SOCK_STREAM.
+[[nodiscard]] SystemResult<Fd> make_socket(int type);
+/// A connected, non-blocking pair.
+[[nodiscard]] SystemResult<std::pair<Fd, Fd>> make_pair(int type);
+/// Marks an inherited or passed descriptor non-blocking and close-on-exec.
+[[nodiscard]] SystemResult<void> adopt(const Fd& fd);
+
+/// Binds `fd` to `path`. A socket file that nobody listens on is replaced; one that answers is refused with
+/// EADDRINUSE, and so is a file that is no socket.
+[[nodiscard]] SystemResult<void> bind_replacing_stale(const Fd& fd, std::string_view path);
+
+/// Connects, or connects anew. 0, or errno.
+[[nodiscard]] int connect_to(const Fd& fd, const UnixAddress& peer) noexcept;
+/// Dissolves a datagram socket's connection, so that anybody may send to it again.
+void disconnect(const Fd& fd) noexcept;
+
+struct BufferSizes {
+  int send = 0;     ///< bytes granted, as the kernel counts them
+  int receive = 0;
+};
+/// Asks for `bytes` in both directions, or as much as an ordinary user may have.
+BufferSizes enlarge_buffers(const Fd& fd, int bytes) noexcept;
+
+/// What asked-for buffer sizes are: room for a burst of the largest frames.
+inline constexpr int kBufferBytes = 4 * 1024 * 1024;
+
+}  // namespace vnet::dgram

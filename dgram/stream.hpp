@@ -1,0 +1,55 @@
+// StreamPath: a stream socket at one path, many clients on it, each a connection with length-framed records.
+//
+// A connection is one client. What its receive buffer has no room for waits in a bounded queue, whole frames only; a
+// frame that the kernel took half of is finished before anything else, because a receiver cannot skip the rest of it.
+// A broken stream (see StreamDecoder) is closed. Limit: kMaxClients connections; a further one is closed at once.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "dgram/client.hpp"
+#include "dgram/frame_queue.hpp"
+#include "dgram/socket.hpp"
+#include "dgram/stream_decoder.hpp"
+
+namespace vnet::dgram {
+
+class StreamPath final : public Watched {
+ public:
+  static constexpr std::size_t kMaxClients = 4096;
+  /// Bytes for one read: several of the largest frames, or a batch of ordinary ones.
+  static constexpr std::size_t kReadBytes = 256 * 1024;
+
+  [[nodiscard]] static SystemResult<std::unique_ptr<StreamPath>> open(std::string path, std::uint32_t origin, Poller& poller,
+                                                                      Switchboard& switchboard);
+  ~StreamPath() override;
+
+  void on_ready(bool readable, bool writable) override;
+  /// Destroys connections that have ended; called between batches.
+  void reap();
+
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] std::size_t client_count() const noexcept { return connections_.size(); }
+  void unlink() const;
+
+ private:
+  class Connection;
+
+  StreamPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, Switchboard& switchboard);
+
+  std::string path_;
+  std::uint32_t origin_;
+  Fd fd_;
+  Poller& poller_;
+  Switchboard& switchboard_;
+  std::unique_ptr<std::uint8_t[]> buffer_;
+  std::vector<ByteView> frames_;
+  std::unordered_map<int, std::unique_ptr<Connection>> connections_;  ///< by descriptor
+  std::vector<int> ended_;
+  std::uint64_t accepted_ = 0;
+};
+
+}  // namespace vnet::dgram

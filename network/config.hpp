@@ -1,0 +1,35 @@
+// What a network is told when it is made: plain values, checked by whoever read them.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "dhcp/server.hpp"
+#include "dns/server.hpp"
+#include "packet/ip_address.hpp"
+#include "packet/mac_address.hpp"
+#include "packet/time.hpp"
+#include "switch/mac_table.hpp"
+
+namespace vnet::network {
+
+struct NetworkConfig {
+  std::string name;
+  MacAddress mac;                  ///< the gateway's
+  std::optional<Ipv4Prefix> ipv4;  ///< the gateway's address, and the subnet
+  std::optional<Ipv6Prefix> ipv6;
+  std::uint16_t mtu = 1500;  ///< the largest IP packet, in bytes
+  bool open = true;          ///< any MAC may join; false: configured NICs only
+  bool port_security = false;
+  std::optional<Ipv4Address> dns_ipv4;  ///< where DNS answers, if not only at the gateway's address
+  std::optional<Ipv6Address> dns_ipv6;
+  std::optional<dhcp::ServerConfig> dhcp;  ///< none: no DHCP here
+  std::string domain = "vnet";             ///< where the NICs' names live
+  std::vector<std::string> search;
+  std::vector<dns::Record> records;
+  l2::MacTable::Limits mac_limits;
+};
+
+}  // namespace vnet::network

@@ -1,0 +1,151 @@
+// The way of a frame through the fabric. This is the hot path: it allocates nothing, logs nothing, copies nothing.
+#include <cassert>
+
+#include "network/fabric.hpp"
+#include "packet/ethernet.hpp"
+
+namespace vnet::network {
+
+void Fabric::receive(l2::PortId from, std::span<const ByteView> frames, Instant now) {
+  Nic& nic = at(from);
+  Network& network = network_of(nic);
+  for (const ByteView frame : frames) {
+    std::optional<DropReason> dropped = check(nic, network, frame);
+    if (!dropped) dropped = forward(from, network, frame, now);
+    if (dropped) {
+      nic.counters.drops_in.add(*dropped);
+    } else {
+      ++nic.counters.frames_in;
+      nic.counters.bytes_in += frame.size();
+    }
+    if (observer_ != nullptr) observer_->on_frame(from, nic.config.network, Direction::in, frame, dropped, now);
+  }
+  forward_from_gateway(network, now);
+}
+
+std::optional<DropReason> Fabric::check(const Nic& nic, const Network& network, ByteView frame) const noexcept {
+  if (frame.size() < kEthernetHeaderSize) return frame.empty() ? DropReason::empty : DropReason::runt;
+  if (frame.size() > kEthernetHeaderSize + network.config.mtu) {
+    const auto ethernet = EthernetFrame::parse(frame);
+    if (frame.size() > kEthernetHeaderSize + network.config.mtu + ethernet->tag_bytes()) return DropReason::oversize;
+  }
+  if (!nic.config.link_up) return DropReason::link_down;
+  if ((frame[6] & 1U) != 0) return DropReason::source_group;
+  return std::nullopt;
+}
+
+std::optional<DropReason> Fabric::learn(l2::PortId from, Network& network, const MacAddress& source, Instant now) {
+  using Learned = l2::MacTable::Learned;
+  switch (network.table.learn(source, from, now)) {
+    case Learned::known:
+    case Learned::added: return std::nullopt;
+    case Learned::moved: report(EventKind::mac_moved, from, at(from), source.to_string(), now); return std::nullopt;
+    case Learned::flapping_began:
+      report(EventKind::mac_flapping, from, at(from), source.to_string(), now);
+      return DropReason::mac_flapping;
+    case Learned::flapping: return source == network.config.mac ? DropReason::source_gateway : DropReason::mac_flapping;
+    case Learned::full: return DropReason::too_many_macs;
+  }
+  return std::nullopt;
+}
+
+std::optional<DropReason> Fabric::forward(l2::PortId from, Network& network, ByteView frame, Instant now) {
+  if (network.config.port_security && !network.guard.admits(frame, at(from).config.mac)) {
+    return DropReason::source_foreign;
+  }
+  if (const auto refused = learn(from, network, MacAddress::load(frame.data() + 6), now)) return refused;
+  const MacAddress destination = MacAddress::load(frame.data());
+  if (destination.is_group()) {
+    flood(from, network, frame);
+    // The gateway is a station like any other: what it does not answer is no drop, since others have the frame.
+    (void)to_gateway(from, network, frame, now);
+    return std::nullopt;
+  }
+  const l2::PortId to = network.table.lookup(destination, now);
+  if (to == l2::kGatewayPort) return to_gateway(from, network, frame, now);
+  if (to == from) return DropReason::same_port;
+  if (to == l2::kNoPort) {
+    flood(from, network, frame);
+  } else {
+    deliver(to, network, frame, now);
+  }
+  return std::nullopt;
+}
+
+std::optional<DropReason> Fabric::to_gateway(l2::PortId from, Network& network, ByteView frame, Instant now) {
+  const auto reason = network.gateway.handle(frame, now);
+  if (observer_ != nullptr) {
+    observer_->on_frame(l2::kGatewayPort, at(from).config.network, Direction::out, frame, reason, now);
+  }
+  return reason;
+}
+
+void Fabric::flood(l2::PortId from, const Network& network, ByteView frame) {
+  for (const l2::PortId port : network.live) {
+    if (port != from) transmit_.add(port, frame);
+  }
+}
+
+void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant now) {
+  const Nic& nic = at(to);
+  assert(&network_of(nic) == &network);
+  (void)network;
+  if (nic.is_live()) {
+    transmit_.add(to, frame);
+  } else {
+    sent(to, frame, nic.config.link_up ? DropReason::detached : DropReason::link_down, now);
+  }
+}
+
+void Fabric::forward_from_gateway(Network& network, Instant now) {
+  Outbox& outbox = network.gateway.outbox();
+  if (outbox.frames().empty()) return;
+  const std::size_t number = static_cast<std::size_t>(
+      std::find_if(networks_.begin(), networks_.end(), [&](const auto& n) { return n.get() == &network; }) -
+      networks_.begin());
+  for (const ByteView frame : outbox.frames()) {
+    if (observer_ != nullptr) observer_->on_frame(l2::kGatewayPort, number, Direction::in, frame, std::nullopt, now);
+    const MacAddress destination = MacAddress::load(frame.data());
+    const l2::PortId to = destination.is_group() ? l2::kNoPort : network.table.lookup(destination, now);
+    if (to == l2::kNoPort) {
+      flood(l2::kGatewayPort, network, frame);
+    } else if (to != l2::kGatewayPort) {
+      deliver(to, network, frame, now);
+    }
+  }
+  outbox.taken();
+}
+
+void Fabric::refuse(l2::PortId from, ByteView frame, DropReason reason, Instant now) {
+  Nic& nic = at(from);
+  nic.counters.drops_in.add(reason);
+  if (observer_ != nullptr) observer_->on_frame(from, nic.config.network, Direction::in, frame, reason, now);
+}
+
+void Fabric::sent(l2::PortId port, ByteView frame, std::optional<DropReason> dropped, Instant now) {
+  Nic& nic = at(port);
+  if (dropped) {
+    nic.counters.drops_out.add(*dropped);
+  } else {
+    ++nic.counters.frames_out;
+    nic.counters.bytes_out += frame.size();
+  }
+  if (observer_ != nullptr) observer_->on_frame(port, nic.config.network, Direction::out, frame, dropped, now);
+}
+
+void Fabric::on_upstream(std::size_t network, std::uint64_t handle, ByteView message, Instant now) {
+  networks_[network]->gateway.on_upstream(handle, message, now);
+  forward_from_gateway(*networks_[network], now);
+}
+
+void Fabric::on_upstream_error(std::size_t network, std::uint64_t handle, Instant now) {
+  networks_[network]->gateway.on_upstream_error(handle, now);
+  forward_from_gateway(*networks_[network], now);
+}
+
+void Fabric::end_batch() {
+  transmit_.clear();
+  for (const auto& network : networks_) network->gateway.outbox().clear();
+}
+
+}  // namespace vnet::network

@@ -1,0 +1,231 @@
+// The gateway's front desk: who is it for, and which service answers. ICMP is in gateway_icmp.cpp.
+#include "network/gateway.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace vnet::network {
+namespace {
+
+DropReason reason_of(ParseError error) {
+  return error == ParseError::bad_checksum ? DropReason::bad_checksum : DropReason::malformed;
+}
+
+std::vector<IpAddress> own_addresses(const NetworkConfig& config) {
+  std::vector<IpAddress> own;
+  if (config.ipv4) own.emplace_back(config.ipv4->address);
+  if (config.dns_ipv4) own.emplace_back(*config.dns_ipv4);
+  if (config.ipv6) {
+    own.emplace_back(config.ipv6->address);
+    own.emplace_back(Ipv6Address::link_local(config.mac));
+  }
+  if (config.dns_ipv6) own.emplace_back(*config.dns_ipv6);
+  return own;
+}
+
+dns::ServerOptions dns_options(const NetworkConfig& config) {
+  constexpr std::size_t kHeaders = Ipv6Packet::kHeaderSize + UdpDatagram::kHeaderSize;
+  dns::ServerOptions options;
+  if (const auto domain = dns::Name::parse(config.domain)) options.local.domain = *domain;
+  options.max_udp_payload =
+      static_cast<std::uint16_t>(std::clamp<std::size_t>(config.mtu - kHeaders, 512, dns::kDefaultUdpPayload));
+  return options;
+}
+
+RouterConfig router_config(const NetworkConfig& config) {
+  RouterConfig router;
+  router.mac = config.mac;
+  router.prefix = *config.ipv6;
+  router.mtu = config.mtu;
+  router.dns_servers = {config.dns_ipv6.value_or(config.ipv6->address)};
+  router.search_domains = config.search;
+  if (!config.domain.empty()) router.search_domains.insert(router.search_domains.begin(), config.domain);
+  return router;
+}
+
+}  // namespace
+
+Gateway::Gateway(const NetworkConfig& config, Random& random, const dns::RandomSource& dns_random, EventLog& events,
+                 SourceGuard& guard)
+    : config_(config),
+      random_(random),
+      guard_(guard),
+      tcp_({.mtu = config.mtu, .timeouts = {}, .limits = {}}, random, *this),
+      dns_(dns_options(config), dns_random, config.mac, own_addresses(config), tcp_),
+      names_(dns_.server().local()) {
+  // Who configured a record was told of its errors when the configuration was checked.
+  for (const dns::Record& record : config.records) (void)dns_.server().local().put(record);
+  if (config.dhcp) dhcp_.emplace(*config.dhcp, config.name, config.mac, names_, guard, events);
+  if (config.ipv6) discovery_.emplace(router_config(config));
+}
+
+bool Gateway::is_own(Ipv4Address address) const noexcept {
+  return (config_.ipv4 && address == config_.ipv4->address) || (config_.dns_ipv4 && address == *config_.dns_ipv4);
+}
+
+bool Gateway::is_own(const Ipv6Address& address) const noexcept {
+  return (discovery_ && discovery_->is_own(address)) || (config_.dns_ipv6 && address == *config_.dns_ipv6);
+}
+
+bool Gateway::is_broadcast(Ipv4Address address) const noexcept {
+  return address.is_broadcast() || (config_.ipv4 && address == config_.ipv4->broadcast());
+}
+
+Gateway::Verdict Gateway::handle(ByteView bytes, Instant now) {
+  const auto frame = EthernetFrame::parse(bytes);
+  if (!frame) return DropReason::runt;
+  switch (frame->type()) {
+    case ethertype::kArp: return handle_arp(*frame);
+    case ethertype::kIpv4: return handle_ipv4(*frame, now);
+    case ethertype::kIpv6: return handle_ipv6(*frame, now);
+    default: return frame->destination().is_group() ? Verdict{} : DropReason::no_service;
+  }
+}
+
+Gateway::Verdict Gateway::handle_arp(const EthernetFrame& frame) {
+  const auto arp = ArpPacket::parse(frame.payload());
+  if (!arp) return reason_of(arp.error());
+  if (arp->operation != ArpPacket::kRequest || !is_own(arp->target_ip)) return std::nullopt;
+  const ArpPacket reply{ArpPacket::kReply, config_.mac, arp->target_ip, arp->sender_mac, arp->sender_ip};
+  FrameBuilder answer{outbox_.room(ArpPacket::kSize)};
+  ByteWriter payload{answer.payload_room()};
+  reply.emit(payload);
+  answer.commit_payload(payload.position());
+  answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kArp);
+  outbox_.send(answer);
+  return std::nullopt;
+}
+
+Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
+  const bool for_us_alone = !frame.destination().is_group();
+  const auto packet = Ipv4Packet::parse(frame.payload());
+  if (!packet) return reason_of(packet.error());
+  const Ipv4Address source = packet->source();
+  if (source.is_multicast() || source.is_broadcast() || source.is_loopback() || is_own(source)) {
+    return DropReason::malformed;
+  }
+  const Ipv4Address destination = packet->destination();
+  if (destination.is_multicast()) return std::nullopt;
+  const bool own = is_own(destination);
+  if (!own && !is_broadcast(destination)) {
+    if (!for_us_alone) return std::nullopt;
+    constexpr std::uint8_t kNetUnreachable = 0;
+    return unreachable4(frame, *packet, kNetUnreachable, DropReason::no_route, now);
+  }
+  if (packet->is_fragment()) return DropReason::no_service;
+  switch (packet->protocol()) {
+    case ip_protocol::kUdp: return handle_udp4(frame, *packet, now);
+    case ip_protocol::kIcmp: return own ? handle_icmp4(frame, *packet) : Verdict{};
+    case ip_protocol::kTcp: return own ? handle_tcp(frame, *packet, now) : Verdict{};
+    default: break;
+  }
+  constexpr std::uint8_t kProtocolUnreachable = 2;
+  return own ? unreachable4(frame, *packet, kProtocolUnreachable, DropReason::no_service, now) : Verdict{};
+}
+
+Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now) {
+  const auto udp = UdpDatagram::parse(packet.payload());
+  if (!udp) return reason_of(udp.error());
+  if (udp->checksum_field() != 0 && !upper_checksum_ok(packet, ip_protocol::kUdp, udp->bytes())) {
+    return DropReason::bad_checksum;
+  }
+  const bool own = is_own(packet.destination());
+  if (udp->destination_port() == dhcp::kServerPort && dhcp_) {
+    return dhcp_->handle(frame.source(), udp->payload(), now, outbox_);
+  }
+  if (udp->destination_port() == kDnsPort && own) {
+    return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
+                       outbox_);
+  }
+  constexpr std::uint8_t kPortUnreachable = 3;
+  return own ? unreachable4(frame, packet, kPortUnreachable, DropReason::no_service, now) : Verdict{};
+}
+
+template <typename Packet>
+Gateway::Verdict Gateway::handle_tcp(const EthernetFrame& frame, const Packet& packet, Instant now) {
+  const auto segment = TcpSegment::parse(packet.payload());
+  if (!segment) return reason_of(segment.error());
+  if (!upper_checksum_ok(packet, ip_protocol::kTcp, segment->bytes())) return DropReason::bad_checksum;
+  const TcpFlow flow{packet.destination(), packet.source(), segment->destination_port(), segment->source_port()};
+  remember(flow.remote, frame.source(), now);
+  const TcpVerdict verdict = tcp_.handle(flow, *segment, now);
+  switch (verdict) {
+    case TcpVerdict::handled: return std::nullopt;
+    case TcpVerdict::no_listener: return DropReason::no_service;
+    case TcpVerdict::limited: return DropReason::rate_limited;
+    case TcpVerdict::bad_endpoint: return DropReason::malformed;
+  }
+  return std::nullopt;
+}
+
+Gateway::Verdict Gateway::handle_ipv6(const EthernetFrame& frame, Instant now) {
+  const auto packet = Ipv6Packet::parse(frame.payload());
+  if (!packet) return reason_of(packet.error());
+  if (!discovery_) return frame.destination().is_group() ? Verdict{} : DropReason::no_route;
+  if (packet->source().is_multicast() || is_own(packet->source())) return DropReason::malformed;
+  const Ipv6Address destination = packet->destination();
+  if (destination.is_multicast()) {
+    return packet->protocol() == ip_protocol::kIcmp6 ? handle_icmp6(frame, *packet, now) : Verdict{};
+  }
+  if (!is_own(destination)) {
+    if (frame.destination().is_group()) return std::nullopt;
+    constexpr std::uint8_t kNoRoute = 0;
+    return unreachable6(frame, *packet, kNoRoute, DropReason::no_route, now);
+  }
+  switch (packet->protocol()) {
+    case ip_protocol::kIcmp6: return handle_icmp6(frame, *packet, now);
+    case ip_protocol::kUdp: return handle_udp6(frame, *packet, now);
+    case ip_protocol::kTcp: return handle_tcp(frame, *packet, now);
+    default: return DropReason::no_service;
+  }
+}
+
+Gateway::Verdict Gateway::handle_udp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now) {
+  const auto udp = UdpDatagram::parse(packet.payload());
+  if (!udp) return reason_of(udp.error());
+  // A zero checksum is not "none" over IPv6 (RFC 8200, 8.1); the sum catches it.
+  if (udp->checksum_field() == 0 || !upper_checksum_ok(packet, ip_protocol::kUdp, udp->bytes())) {
+    return DropReason::bad_checksum;
+  }
+  if (udp->destination_port() == kDnsPort) {
+    return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
+                       outbox_);
+  }
+  constexpr std::uint8_t kPortUnreachable = 4;
+  return unreachable6(frame, packet, kPortUnreachable, DropReason::no_service, now);
+}
+
+void Gateway::remember(const IpAddress& address, const MacAddress& mac, Instant now) {
+  if (neighbors_.size() >= kMaxNeighbors && !neighbors_.contains(address)) {
+    neighbors_.erase(std::min_element(neighbors_.begin(), neighbors_.end(), [](const auto& a, const auto& b) {
+      return a.second.seen < b.second.seen;
+    }));
+  }
+  neighbors_[address] = {mac, now};
+}
+
+void Gateway::emit(const TcpFlow& flow, const TcpHeader& header, ByteView payload) {
+  const auto neighbor = neighbors_.find(flow.remote);
+  if (neighbor == neighbors_.end()) return;
+  FrameBuilder frame{outbox_.room(payload.size())};
+  build_tcp(frame, flow, header, payload);
+  const bool v4 = std::holds_alternative<Ipv4Address>(flow.local);
+  frame.prepend_ethernet(neighbor->second.mac, config_.mac, v4 ? ethertype::kIpv4 : ethertype::kIpv6);
+  outbox_.send(frame);
+}
+
+Instant Gateway::next_deadline() const {
+  Instant next = std::min(tcp_.next_deadline(), dns_.next_deadline());
+  if (dhcp_) next = std::min(next, dhcp_->next_deadline());
+  if (discovery_) next = std::min(next, discovery_->next_deadline());
+  return next;
+}
+
+void Gateway::expire(Instant now) {
+  if (now >= tcp_.next_deadline()) tcp_.expire(now);
+  if (now >= dns_.next_deadline()) dns_.expire(now, outbox_);
+  if (dhcp_ && now >= dhcp_->next_deadline()) dhcp_->expire(now);
+  if (discovery_) discovery_->expire(now, random_, outbox_);
+}
+
+}  // namespace vnet::network

@@ -1,0 +1,111 @@
+// Gateway: the network's own host. It answers ARP and Neighbor Discovery for its own addresses, ping, DHCP, router
+// solicitations and DNS over UDP and TCP, and says "unreachable" for the rest (RFC 1122, 1812), so that a guest's
+// mistake shows at once and not after a time-out.
+//
+// It is asked with a whole frame and answers into its Outbox. What it does not answer has a reason: malformed, a bad
+// checksum, no service on that port, no route to that address, or answered too often already. VLAN-tagged frames are
+// between the guests and not for us.
+//
+// Not supported: fragments for the gateway itself, IP options beyond being skipped, forwarding between networks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "network/address_service.hpp"
+#include "network/config.hpp"
+#include "network/event.hpp"
+#include "network/name_service.hpp"
+#include "network/neighbor_discovery.hpp"
+#include "network/nic_names.hpp"
+#include "network/outbox.hpp"
+#include "network/source_guard.hpp"
+#include "network/tcp_endpoint.hpp"
+#include "network/token_bucket.hpp"
+#include "packet/arp.hpp"
+#include "packet/drop_reason.hpp"
+#include "packet/ethernet.hpp"
+#include "packet/ip.hpp"
+#include "packet/random.hpp"
+#include "packet/transport.hpp"
+
+namespace vnet::network {
+
+class Gateway final : private TcpOutput {
+ public:
+  /// ICMP errors a second, and in one burst (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f).
+  static constexpr double kIcmpErrorsPerSecond = 100;
+  static constexpr double kIcmpErrorBurst = 50;
+  /// Guests whose MAC address is remembered for TCP; the one longest unheard makes room.
+  static constexpr std::size_t kMaxNeighbors = 4096;
+
+  /// The references outlive this.
+  Gateway(const NetworkConfig& config, Random& random, const dns::RandomSource& dns_random, EventLog& events,
+          SourceGuard& guard);
+
+  /// A frame that reached us by address, broadcast or multicast. Nothing: it was answered, or is not our business.
+  [[nodiscard]] std::optional<DropReason> handle(ByteView frame, Instant now);
+  [[nodiscard]] Instant next_deadline() const;
+  void expire(Instant now);
+  [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
+
+  void add_nic(const MacAddress& mac, std::string_view name) { names_.add_nic(mac, name); }
+  void remove_nic(const MacAddress& mac) { names_.remove_nic(mac); }
+  void on_upstream(std::uint64_t handle, ByteView bytes, Instant now) { dns_.on_upstream(handle, bytes, now, outbox_); }
+  void on_upstream_error(std::uint64_t handle, Instant now) { dns_.on_upstream_error(handle, now, outbox_); }
+
+  /// Null where the network has no DHCP.
+  [[nodiscard]] AddressService* addresses() noexcept { return dhcp_ ? &*dhcp_ : nullptr; }
+  [[nodiscard]] dns::Server& dns() noexcept { return dns_.server(); }
+
+ private:
+  using Verdict = std::optional<DropReason>;
+
+  Verdict handle_arp(const EthernetFrame& frame);
+  Verdict handle_ipv4(const EthernetFrame& frame, Instant now);
+  Verdict handle_ipv6(const EthernetFrame& frame, Instant now);
+  Verdict handle_udp4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now);
+  Verdict handle_icmp4(const EthernetFrame& frame, const Ipv4Packet& packet);
+  Verdict handle_icmp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
+  Verdict handle_udp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
+  template <typename Packet>
+  Verdict handle_tcp(const EthernetFrame& frame, const Packet& packet, Instant now);
+  Verdict unreachable4(const EthernetFrame& frame, const Ipv4Packet& packet, std::uint8_t code, DropReason reason,
+                       Instant now);
+  Verdict unreachable6(const EthernetFrame& frame, const Ipv6Packet& packet, std::uint8_t code, DropReason reason,
+                       Instant now);
+
+  void emit(const TcpFlow& flow, const TcpHeader& header, ByteView payload) override;
+  void remember(const IpAddress& address, const MacAddress& mac, Instant now);
+  [[nodiscard]] bool is_own(Ipv4Address address) const noexcept;
+  [[nodiscard]] bool is_own(const Ipv6Address& address) const noexcept;
+  [[nodiscard]] bool is_broadcast(Ipv4Address address) const noexcept;
+
+  struct Neighbor {
+    MacAddress mac;
+    Instant seen{};
+  };
+  struct IpHash {
+    std::size_t operator()(const IpAddress& address) const noexcept {
+      return std::visit([](const auto& a) { return std::hash<std::decay_t<decltype(a)>>{}(a); }, address);
+    }
+  };
+
+  const NetworkConfig& config_;
+  Random& random_;
+  SourceGuard& guard_;
+  Outbox outbox_;
+  TokenBucket errors_{kIcmpErrorsPerSecond, kIcmpErrorBurst};
+  std::unordered_map<IpAddress, Neighbor, IpHash> neighbors_;
+  TcpServer tcp_;
+  NameService dns_;
+  NicNames names_;
+  std::optional<AddressService> dhcp_;
+  std::optional<NeighborDiscovery> discovery_;
+};
+
+}  // namespace vnet::network

@@ -1,0 +1,113 @@
+// The gateway's ICMP: echo (RFC 792, 4443), neighbor discovery by NeighborDiscovery, and errors that quote the packet
+// they are about, never about an error, a multicast or a fragment (RFC 1122, 3.2.2; RFC 4443, 2.4 e).
+#include "network/gateway.hpp"
+
+#include <algorithm>
+
+namespace vnet::network {
+namespace {
+
+/// As much of the packet as a minimum-size datagram carries (RFC 1812, 4.3.2.3).
+constexpr std::size_t kMaxQuote4 = 576 - Ipv4Packet::kMinHeaderSize - IcmpMessage::kHeaderSize;
+constexpr std::size_t kMaxQuote6 = 1280 - Ipv6Packet::kHeaderSize - IcmpMessage::kHeaderSize;
+
+/// The request with another type in front; the checksum is left to the caller.
+void put_echo_reply(FrameBuilder& frame, std::uint8_t type, ByteView request) {
+  ByteWriter payload{frame.payload_room()};
+  payload.u8(type);
+  payload.bytes(request.subspan(1));
+  if (payload.ok()) frame.commit_payload(payload.position());
+}
+
+void put_error(FrameBuilder& frame, std::uint8_t type, std::uint8_t code, ByteView quote) {
+  ByteWriter payload{frame.payload_room()};
+  payload.u8(type);
+  payload.u8(code);
+  payload.be16(0);
+  payload.be32(0);
+  payload.bytes(quote);
+  if (payload.ok()) frame.commit_payload(payload.position());
+}
+
+}  // namespace
+
+Gateway::Verdict Gateway::handle_icmp4(const EthernetFrame& frame, const Ipv4Packet& packet) {
+  const auto message = IcmpMessage::parse(packet.payload());
+  if (!message) return DropReason::malformed;
+  if (checksum(message->bytes()) != 0) return DropReason::bad_checksum;
+  if (message->type() != icmp_type::kEchoRequest) return std::nullopt;
+  FrameBuilder answer{outbox_.room(message->bytes().size())};
+  put_echo_reply(answer, icmp_type::kEchoReply, message->bytes());
+  answer.fill_icmp_checksum();
+  answer.prepend_ipv4(packet.destination(), packet.source(), ip_protocol::kIcmp);
+  answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv4);
+  outbox_.send(answer);
+  return std::nullopt;
+}
+
+Gateway::Verdict Gateway::handle_icmp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now) {
+  const auto message = IcmpMessage::parse(packet.payload());
+  if (!message) return DropReason::malformed;
+  if (!upper_checksum_ok(packet, ip_protocol::kIcmp6, message->bytes())) return DropReason::bad_checksum;
+  const std::uint8_t type = message->type();
+  if (type >= icmp6_type::kRouterSolicitation && type <= icmp6_type::kNeighborAdvertisement) {
+    const auto dropped = discovery_->handle(frame.source(), packet, *message, now, random_, outbox_);
+    const auto seen = NeighborDiscovery::seen_address(packet, *message);
+    if (!dropped && seen && guard_.claim(seen->address, frame.source())) {
+      names_.add_ipv6(frame.source(), seen->address);
+    }
+    return dropped;
+  }
+  if (type != icmp6_type::kEchoRequest) return std::nullopt;
+  const Ipv6Address destination = packet.destination();
+  if (destination.is_multicast() && destination != Ipv6Address::all_nodes() &&
+      destination != Ipv6Address::all_routers()) {
+    return std::nullopt;
+  }
+  const Ipv6Address source = destination.is_multicast() ? discovery_->link_local() : destination;
+  FrameBuilder answer{outbox_.room(message->bytes().size())};
+  put_echo_reply(answer, icmp6_type::kEchoReply, message->bytes());
+  answer.fill_icmp6_checksum(source, packet.source());
+  answer.prepend_ipv6(source, packet.source(), ip_protocol::kIcmp6);
+  answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv6);
+  outbox_.send(answer);
+  return std::nullopt;
+}
+
+Gateway::Verdict Gateway::unreachable4(const EthernetFrame& frame, const Ipv4Packet& packet, std::uint8_t code,
+                                       DropReason reason, Instant now) {
+  const bool about_icmp_error = packet.protocol() == ip_protocol::kIcmp && !packet.payload().empty() &&
+                                packet.payload()[0] != icmp_type::kEchoRequest;
+  if (!config_.ipv4 || about_icmp_error || packet.fragment_offset() != 0 || packet.source().is_unspecified()) {
+    return reason;
+  }
+  if (!errors_.take(now)) return DropReason::rate_limited;
+  const ByteView quote = packet.bytes().first(std::min(packet.bytes().size(), kMaxQuote4));
+  FrameBuilder answer{outbox_.room(IcmpMessage::kHeaderSize + quote.size())};
+  put_error(answer, icmp_type::kUnreachable, code, quote);
+  answer.fill_icmp_checksum();
+  answer.prepend_ipv4(config_.ipv4->address, packet.source(), ip_protocol::kIcmp);
+  answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv4);
+  outbox_.send(answer);
+  return reason;
+}
+
+Gateway::Verdict Gateway::unreachable6(const EthernetFrame& frame, const Ipv6Packet& packet, std::uint8_t code,
+                                       DropReason reason, Instant now) {
+  constexpr std::uint8_t kInformational = 0x80;
+  const bool about_icmp_error = packet.protocol() == ip_protocol::kIcmp6 && !packet.payload().empty() &&
+                                (packet.payload()[0] & kInformational) == 0;
+  if (about_icmp_error || packet.is_fragment() || packet.source().is_unspecified()) return reason;
+  if (!errors_.take(now)) return DropReason::rate_limited;
+  const ByteView quote = packet.bytes().first(std::min(packet.bytes().size(), kMaxQuote6));
+  const Ipv6Address source = packet.source().is_link_local() ? discovery_->link_local() : config_.ipv6->address;
+  FrameBuilder answer{outbox_.room(IcmpMessage::kHeaderSize + quote.size())};
+  put_error(answer, icmp6_type::kUnreachable, code, quote);
+  answer.fill_icmp6_checksum(source, packet.source());
+  answer.prepend_ipv6(source, packet.source(), ip_protocol::kIcmp6);
+  answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv6);
+  outbox_.send(answer);
+  return reason;
+}
+
+}  // namespace vnet::network

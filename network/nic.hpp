@@ -1,0 +1,72 @@
+// A NIC as the switch knows it: identity, link, whether something is attached, and what went through.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "packet/drop_reason.hpp"
+#include "packet/ip_address.hpp"
+#include "packet/mac_address.hpp"
+#include "packet/time.hpp"
+
+namespace vnet::network {
+
+/// How a NIC's frames reach the switch. A shared path is one socket for many clients.
+enum class AttachmentKind : std::uint8_t { none, shared_path, own_path, passed_fd, stream, simulated };
+
+[[nodiscard]] constexpr std::string_view to_string(AttachmentKind kind) noexcept {
+  switch (kind) {
+    case AttachmentKind::none: return "none";
+    case AttachmentKind::shared_path: return "dgram";
+    case AttachmentKind::own_path: return "dgram-own";
+    case AttachmentKind::passed_fd: return "fd";
+    case AttachmentKind::stream: return "stream";
+    case AttachmentKind::simulated: return "simulated";
+  }
+  return "unknown";
+}
+
+struct Attachment {
+  AttachmentKind kind = AttachmentKind::none;
+  std::string peer;  ///< the client's socket path, or another description of it
+  Instant since{};
+};
+
+/// Frames are counted where the switch accepts them (in) and where they were handed to the NIC's socket (out).
+struct NicCounters {
+  std::uint64_t frames_in = 0;
+  std::uint64_t bytes_in = 0;
+  std::uint64_t frames_out = 0;
+  std::uint64_t bytes_out = 0;
+  DropCounters drops_in;   ///< frames from this NIC that went nowhere
+  DropCounters drops_out;  ///< frames for this NIC that did not reach it
+};
+
+/// What the configuration says of a NIC; a NIC that merely appeared has a name made of its MAC.
+struct NicConfig {
+  std::string name;
+  MacAddress mac;
+  std::size_t network = 0;  ///< index into the fabric's networks
+  bool link_up = true;
+};
+
+struct Nic {
+  NicConfig config;
+  bool configured = false;  ///< named by the configuration, so never removed when it is gone
+  bool in_use = false;      ///< this slot of the table holds a NIC
+  Attachment attachment;
+  NicCounters counters;
+  Instant detached_at{};
+
+  // Attachment moves within the present window; see Fabric::may_move.
+  Instant moves_since{};
+  unsigned moves = 0;
+
+  [[nodiscard]] bool is_attached() const noexcept { return attachment.kind != AttachmentKind::none; }
+  /// Whether frames may be exchanged with it.
+  [[nodiscard]] bool is_live() const noexcept { return config.link_up && is_attached(); }
+};
+
+}  // namespace vnet::network

@@ -1,0 +1,59 @@
+// Outbox: the frames that a network's own host (the gateway) has made and that are still to be forwarded.
+//
+// Frames are built in place in an arena that lives until the end of the batch, because the forwarder passes views
+// on. The arena is bounded: a guest that asks faster than it is served fills it, further answers of that batch are
+// not made, and `refused()` counts them.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "packet/bytes.hpp"
+#include "packet/frame_builder.hpp"
+
+namespace vnet::network {
+
+class Outbox {
+ public:
+  /// Bytes for the frames of one batch: 64 questions with an answer of a few kilobytes each.
+  static constexpr std::size_t kArenaBytes = 512 * 1024;
+
+  /// Storage for one frame with up to `payload` bytes behind its headers; empty when the arena is full. It is
+  /// taken for good by `send`, and given again by the next `room` otherwise.
+  [[nodiscard]] ByteSpan room(std::size_t payload) {
+    if (!arena_) arena_ = std::make_unique_for_overwrite<std::uint8_t[]>(kArenaBytes);
+    const std::size_t size = FrameBuilder::kHeadroom + payload;
+    if (size > kArenaBytes - used_) {
+      ++refused_;
+      return {};
+    }
+    return {arena_.get() + used_, size};
+  }
+  /// Queues the finished frame of a builder over the last `room`. A builder that failed is ignored.
+  void send(const FrameBuilder& frame) {
+    const ByteView bytes = frame.bytes();
+    if (bytes.empty()) return;
+    used_ = static_cast<std::size_t>(bytes.data() - arena_.get()) + bytes.size();
+    frames_.push_back(bytes);
+  }
+
+  [[nodiscard]] const std::vector<ByteView>& frames() const noexcept { return frames_; }
+  /// The frames have been passed on; their bytes stay until `clear`.
+  void taken() noexcept { frames_.clear(); }
+  /// The batch has been sent: the arena is free again.
+  void clear() noexcept {
+    frames_.clear();
+    used_ = 0;
+  }
+  [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
+
+ private:
+  std::unique_ptr<std::uint8_t[]> arena_;
+  std::size_t used_ = 0;
+  std::vector<ByteView> frames_;
+  std::uint64_t refused_ = 0;
+};
+
+}  // namespace vnet::network

@@ -1,0 +1,34 @@
+// Names and renames of a rotation. Everything is done by path, right before the next file is opened.
+#include "pcap/file_series.hpp"
+
+#include <cerrno>
+#include <cstdio>
+
+namespace vnet::capture {
+
+std::string FileSeries::numbered(const std::string& path, std::uint64_t number) {
+  const std::size_t slash = path.rfind('/');
+  const std::size_t base = slash == std::string::npos ? 0 : slash + 1;
+  std::size_t dot = path.rfind('.');
+  if (dot == std::string::npos || dot <= base) dot = path.size();  // none, or the name of a hidden file
+  return path.substr(0, dot) + "." + std::to_string(number) + path.substr(dot);
+}
+
+Result<Output, std::string> FileSeries::next(const Output& current) {
+  if (current.is_at(path_)) {
+    std::string old;
+    do {
+      old = numbered(path_, ++number_);
+    } while (::access(old.c_str(), F_OK) == 0);
+    if (std::rename(path_.c_str(), old.c_str()) != 0) return fail(describe(old, errno));
+    if (keep_ > 0) made_.push_back(std::move(old));
+  }
+  while (made_.size() > keep_) {
+    // Gone already, or not removable: neither is a reason to end the capture.
+    std::remove(made_.front().c_str());
+    made_.pop_front();
+  }
+  return Output::open(path_, /*fresh=*/true);
+}
+
+}  // namespace vnet::capture

@@ -1,0 +1,75 @@
+#include "adapter/tap_names.hpp"
+
+#include <gmock/gmock.h>
+
+namespace vnet::adapter {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+TEST(DeriveMac, IsTheSameOnEveryStart) {
+  EXPECT_EQ(derive_mac("host", "blue", "eth0"), derive_mac("host", "blue", "eth0"));
+  // Once released, the function is a promise: leases and assignments hang on the address.
+  EXPECT_EQ(derive_mac("host", "blue", "eth0").to_string(), "0a:d1:86:62:94:fa");
+}
+
+TEST(DeriveMac, DiffersByHostNamespaceAndName) {
+  const MacAddress mac = derive_mac("host", "blue", "eth0");
+  EXPECT_NE(mac, derive_mac("tsoh", "blue", "eth0"));
+  EXPECT_NE(mac, derive_mac("host", "red", "eth0"));
+  EXPECT_NE(mac, derive_mac("host", "blue", "eth1"));
+  EXPECT_NE(derive_mac("host", "ab", "c"), derive_mac("host", "a", "bc"));
+}
+
+TEST(DeriveMac, IsLocallyAdministeredAndUnicast) {
+  for (int i = 0; i < 1000; ++i) {
+    const MacAddress mac = derive_mac("host", std::to_string(i), "tap0");
+    ASSERT_FALSE(mac.is_group());
+    ASSERT_EQ(mac.octets()[0] & 2, 2);
+  }
+}
+
+TEST(InterfaceName, WhatLinuxTakesHasNoProblem) {
+  for (const char* name : {"tap0", "eth0.100", "a", "exactly15bytes.", "br-1_x@y"}) {
+    EXPECT_THAT(interface_name_problem(name), IsEmpty()) << name;
+  }
+}
+
+TEST(InterfaceName, WhatLinuxRefusesIsRefusedWithAReason) {
+  EXPECT_THAT(interface_name_problem(""), HasSubstr("1 to 15"));
+  EXPECT_THAT(interface_name_problem("sixteen-bytes-16"), HasSubstr("16 bytes"));
+  for (const char* name : {".", "..", "a/b", "a b", "a:0", "tap%d", "a\n", "\x7f"}) {
+    EXPECT_FALSE(interface_name_problem(name).empty()) << name;
+  }
+}
+
+TEST(DefaultSwitchPath, IsInTheRuntimeFolderElseInTheUsersFolderOfTmp) {
+  EXPECT_THAT(default_switch_paths("/run/user/7", {7}), ElementsAre("/run/user/7/vnet/dgram.sock"));
+  EXPECT_THAT(default_switch_paths(nullptr, {7}), ElementsAre("/tmp/vnet-7/dgram.sock"));
+  EXPECT_THAT(default_switch_paths("", {0, 7}), ElementsAre("/tmp/vnet-0/dgram.sock", "/tmp/vnet-7/dgram.sock"));
+  EXPECT_THAT(default_switch_paths("run", {7}), ElementsAre("/tmp/vnet-7/dgram.sock"));
+}
+
+TEST(UserIds, AUserNamespaceAddsTheUserOutside) {
+  EXPECT_THAT(user_ids(0, "         0       1000          1\n"), ElementsAre(0U, 1000U));
+  EXPECT_THAT(user_ids(5, "0 1000 1\n1 100000 65536\n"), ElementsAre(5U, 100004U));
+  EXPECT_THAT(user_ids(1000, "         0          0 4294967295\n"), ElementsAre(1000U));
+  EXPECT_THAT(user_ids(3, ""), ElementsAre(3U));
+  EXPECT_THAT(user_ids(3, "nonsense"), ElementsAre(3U));
+}
+
+TEST(OwnPaths, AreBesideTheSwitchFirst) {
+  EXPECT_THAT(own_paths("/s/dgram.sock", "eth0", 42, "/run/user/7"),
+              ElementsAre("/s/dgram.sock.tap-eth0-42", "/run/user/7/vnet-tap-eth0-42", "/tmp/vnet-tap-eth0-42"));
+  EXPECT_THAT(own_paths("/s/dgram.sock", "eth0", 42, nullptr),
+              ElementsAre("/s/dgram.sock.tap-eth0-42", "/tmp/vnet-tap-eth0-42"));
+}
+
+TEST(OwnPaths, LeaveOutWhatIsTooLongForASocket) {
+  EXPECT_THAT(own_paths("/" + std::string(100, 'x'), "eth0", 42, nullptr), ElementsAre("/tmp/vnet-tap-eth0-42"));
+}
+
+}  // namespace
+}  // namespace vnet::adapter

@@ -1,0 +1,33 @@
+#!/bin/busybox sh
+# PID 1 of the test VM: loads the network driver, asks for a lease, and then serves a shell on the second serial
+# port. The kernel's messages go to the first port, so that nothing but answers ever appears on the second.
+#
+# A request is one line, `ID SECONDS BASE64-OF-SCRIPT`; its answer is one line, `ID EXIT-CODE BASE64-OF-OUTPUT`.
+# Base64 keeps both free of line ends, of the terminal's translations and of half-written characters.
+/bin/busybox mount -t proc proc /proc
+/bin/busybox mount -t sysfs sysfs /sys
+/bin/busybox mount -t devtmpfs dev /dev
+export PATH=/bin HOME=/
+
+word() { sed -n "s/.*vnet\.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
+
+while read -r module; do insmod "/modules/$module"; done </modules/order
+hostname "$(word hostname)"
+ip link set lo up
+for nic in /sys/class/net/eth*; do
+  [ -e "$nic" ] || continue
+  ip link set "${nic##*/}" up
+  [ "$(word dhcp)" = on ] || continue
+  udhcpc -f -i "${nic##*/}" -x "hostname:$(hostname)" -s /etc/udhcpc.sh -t 3 -T 1 -A 1 \
+    -p "/run/udhcpc.${nic##*/}.pid" >"/run/udhcpc.${nic##*/}.log" 2>&1 &
+done
+
+stty -F /dev/ttyS1 raw -echo
+exec </dev/ttyS1 >/dev/ttyS1
+echo READY
+while true; do
+  read -r id seconds script || { sleep 1; continue; }
+  echo "$script" | base64 -d >/run/script
+  timeout "$seconds" sh /run/script </dev/null >/run/output 2>&1
+  echo "$id $? $(base64 /run/output | tr -d '\n')"
+done
