@@ -54,7 +54,9 @@ Result<LoadedConfig, Problems> load_config(std::string_view text, const Folders&
 Result<LoadedConfig, Problems> load_config_file(const std::string& path, const std::string& runtime_folder) {
   auto text = read_file(path);
   if (!text) return fail(std::move(text.error()));
-  const std::string folder = std::filesystem::absolute(path).parent_path().lexically_normal().string();
+  std::error_code error;
+  const std::string folder = std::filesystem::absolute(path, error).parent_path().lexically_normal().string();
+  if (error) return fail(problem_of_file("a relative path in a current folder that is gone", "an absolute one"));
   return load_config(*text, {folder, runtime_folder});
 }
 

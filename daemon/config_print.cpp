@@ -1,5 +1,6 @@
 // Config to JSON: read_config's inverse. A member that is absent in the Config is left out of the text, every
 // other is written, default or not.
+#include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
@@ -223,7 +224,8 @@ std::string print_config(const Config& config) {
   }
   put_if(document, "state", config.state);
   if (config.seed) document["seed"] = *config.seed;
-  return document.dump(2) + "\n";
+  // A path from the command line may be no UTF-8, which JSON cannot hold.
+  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace vnet::daemon

@@ -1,5 +1,6 @@
 #include "daemon/config_read.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>

@@ -59,9 +59,15 @@ void Hub::unlink() {
 Result<l2::PortId, DropReason> Hub::find_port(const dgram::Client& client, std::span<const ByteView> frames) const {
   const Origin& origin = origins_[client.origin()];
   if (origin.port != l2::kNoPort) return origin.port;
-  const auto whole = std::ranges::find_if(frames, [](ByteView frame) { return frame.size() >= kEthernetHeaderSize; });
-  if (whole == frames.end()) return fail(DropReason::runt);
-  return fabric_.admit(MacAddress::load(whole->data() + MacAddress::kSize), origin.network, now_);
+  // The first frame that may be a NIC's; those before it are refused with the rest of the batch by the fabric.
+  DropReason reason = DropReason::runt;
+  for (const ByteView frame : frames) {
+    if (frame.size() < kEthernetHeaderSize) continue;
+    const auto port = fabric_.admit(MacAddress::load(frame.data() + MacAddress::kSize), origin.network, now_);
+    if (port || port.error() != DropReason::source_group) return port;
+    reason = port.error();
+  }
+  return fail(reason);
 }
 
 bool Hub::plug_in(dgram::Client& client, std::span<const ByteView> frames) {

@@ -8,6 +8,7 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <system_error>
 
 #include "daemon/config.hpp"
 #include "daemon/log.hpp"
@@ -47,7 +48,8 @@ int main(int argc, char** argv) {
     loaded = std::move(*read);
   }
   const std::string source = options.config.value_or("vnetd");
-  const Problems problems = apply_options(options, std::filesystem::current_path(), loaded.config);
+  std::error_code no_folder;  // a folder that is gone matters only to relative paths, which then are found missing
+  const Problems problems = apply_options(options, std::filesystem::current_path(no_folder), loaded.config);
   if (!problems.empty()) return exit_with(ExitCode::usage, to_string(problems, "vnetd"));
   if (const auto problem = setup_problem(loaded.config)) {
     return exit_with(ExitCode::usage, source + ": " + *problem + "\n");
@@ -57,7 +59,7 @@ int main(int argc, char** argv) {
   for (const std::string& pointer : loaded.not_in_effect) {
     std::cerr << source << ": " << pointer << ": accepted, not in effect in this version\n";
   }
-  if (options.print_config) return exit_with(ExitCode::ok, print_config(loaded.config) + "\n");
+  if (options.print_config) return exit_with(ExitCode::ok, print_config(loaded.config));
   if (options.check) return exit_with(ExitCode::ok, source + ": ok\n");
 
   // 3. Run, until somebody asks us to stop.

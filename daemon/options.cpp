@@ -13,8 +13,7 @@ namespace {
 
 constexpr std::array<std::string_view, 5> kLogLevelWords = {"trace", "debug", "info", "warn", "error"};
 
-constexpr const char* kExamples = R"(
-Examples:
+constexpr const char* kExamples = R"(Examples:
   vnetd                                          the built-in network, sockets in the runtime folder
   vnetd --config homes.json                      the networks of a file
   vnetd --dgram /tmp/vnet.sock --pcap run.pcapng one socket, every frame recorded

@@ -10,6 +10,8 @@ namespace {
 /// Longer names are no misspellings of ours, and the distance costs the product of both lengths.
 constexpr std::size_t kMaxNameBytes = 64;
 constexpr std::size_t kMaxQuotedBytes = 80;
+/// More names than the largest object of the config has members; a config may name thousands of NICs.
+constexpr std::size_t kMaxJoined = 24;
 
 /// Optimal string alignment distance, three rows at a time.
 std::size_t distance(std::string_view a, std::string_view b) {
@@ -69,16 +71,17 @@ std::string did_you_mean(std::string_view name, const std::vector<std::string>& 
 
 std::string join(const std::vector<std::string>& words) {
   std::string text;
-  for (const std::string& word : words) {
-    if (!text.empty()) text += ", ";
-    text += word;
-  }
-  return text;
+  const std::size_t shown = std::min(words.size(), kMaxJoined);
+  for (std::size_t i = 0; i < shown; ++i) text += (i > 0 ? ", " : "") + words[i];
+  return shown < words.size() ? text + ", ..." : text;
 }
 
 std::string in_quotes(std::string_view text) {
+  std::size_t shown = std::min(text.size(), kMaxQuotedBytes);
+  // Not in the middle of a character: the bytes of UTF-8 that continue one begin with the bits 10.
+  while (shown < text.size() && (static_cast<unsigned char>(text[shown]) & 0xc0U) == 0x80) --shown;
   std::string result = "\"";
-  for (const char c : text.substr(0, kMaxQuotedBytes)) {
+  for (const char c : text.substr(0, shown)) {
     const auto byte = static_cast<unsigned char>(c);
     if (byte < 0x20 || byte == 0x7f) {
       std::array<char, 8> escape{};
@@ -89,7 +92,7 @@ std::string in_quotes(std::string_view text) {
       result += c;
     }
   }
-  return result + (text.size() > kMaxQuotedBytes ? "...\"" : "\"");
+  return result + (shown < text.size() ? "...\"" : "\"");
 }
 
 }  // namespace vnet::daemon

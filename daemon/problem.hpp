@@ -52,7 +52,7 @@ class Problems {
 /// Distance: insertions, deletions, substitutions and swaps of neighbours.
 [[nodiscard]] std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
 
-/// `a, b, c`.
+/// `a, b, c`, with `...` in the place of very many.
 [[nodiscard]] std::string join(const std::vector<std::string>& words);
 
 /// `text` between double quotes, shortened if it is long, with control characters escaped.

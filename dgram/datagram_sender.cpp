@@ -15,7 +15,8 @@ bool is_about_the_frame(int code) noexcept { return code == EMSGSIZE || code == 
 std::size_t DatagramSender::send_some(std::span<const ByteView> frames, std::uint32_t tag, Delivery& delivery) {
   std::size_t done = 0;
   while (done < frames.size()) {
-    const SendResult result = send_batch(fd_, frames.subspan(done), to_ ? &*to_ : nullptr);
+    const auto rest = frames.subspan(done);
+    const SendResult result = credit_ != nullptr ? credit_->send(fd_, rest, to_) : send_batch(fd_, rest);
     for (std::size_t i = 0; i < result.sent; ++i) delivery.delivered(tag, frames[done + i], std::nullopt);
     done += result.sent;
     if (result.error == 0 || is_full(result.error)) break;

@@ -5,21 +5,28 @@
 // gone, `lost()` has the errno: the frames are dropped, and the owner decides what to do about it.
 #pragma once
 
-#include <optional>
 #include <span>
 
 #include "dgram/batch.hpp"
 #include "dgram/client.hpp"
 #include "dgram/frame_queue.hpp"
+#include "dgram/read_credit.hpp"
 
 namespace vnet::dgram {
 
 class DatagramSender {
  public:
-  /// Sends through `fd`, which stays the caller's: to its peer, or to `to` where that is given.
-  void use(int fd, std::optional<UnixAddress> to = std::nullopt) noexcept {
+  /// Sends through `fd`, which stays the caller's, to the peer that it is connected to.
+  void use(int fd) noexcept {
+    fd_ = fd;
+    credit_ = nullptr;
+    lost_ = 0;
+  }
+  /// Sends through a socket that serves others as well: to `to`, and no more than `credit` allows.
+  void use_shared(int fd, const UnixAddress& to, ReadCredit& credit) noexcept {
     fd_ = fd;
     to_ = to;
+    credit_ = &credit;
     lost_ = 0;
   }
 
@@ -38,7 +45,8 @@ class DatagramSender {
   std::size_t send_some(std::span<const ByteView> frames, std::uint32_t tag, Delivery& delivery);
 
   int fd_ = -1;
-  std::optional<UnixAddress> to_;
+  UnixAddress to_;
+  ReadCredit* credit_ = nullptr;
   FrameQueue queue_;
   int lost_ = 0;
 };

@@ -1,23 +1,48 @@
 #include "dgram/shared_path.hpp"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
+#include <utility>
+
+#if defined(__linux__)
+#include <linux/sockios.h>
+#endif
 
 namespace vnet::dgram {
+namespace {
+
+/// Whether nothing of what this socket has sent is still unread.
+bool all_read(const Fd& fd) {
+#if defined(__linux__)
+  int unread = 0;
+  return ::ioctl(fd.get(), SIOCOUTQ, &unread) == 0 && unread == 0;
+#else
+  std::ignore = fd;
+  return true;
+#endif
+}
+
+}  // namespace
 
 /// A client of the shared path, known by the path that it has bound.
 class SharedPath::Peer final : public Client, public Watched {
  public:
   Peer(SharedPath& owner, std::string name, const UnixAddress& address)
-      : Client(std::move(name), owner.origin_), owner_(owner), address_(address) {
+      : Client(std::move(name), owner.origin_),
+        owner_(owner),
+        address_(address),
+        credit_(owner.poller_, [this] { retry(); }) {
     choose_way();
     watch_ = owner_.watch_.add(peer(), [&shared = owner_, path = peer()] { shared.probe(path); });
   }
   ~Peer() override {
     owner_.watch_.remove(watch_);
     stop_waiting();
+    set_shared(false);
   }
 
   void send(std::span<const ByteView> frames, Delivery& delivery) override {
@@ -46,7 +71,13 @@ class SharedPath::Peer final : public Client, public Watched {
       enlarge_buffers(own_, kBufferBytes);
     }
     switch (connect_to(own_, address_)) {
-      case 0: sender_.use(own_.get()); return true;
+      case 0:
+        if (shared_ || sender_.lost() != 0 || !chosen_) {
+          set_shared(false);
+          sender_.use(own_.get());
+        }
+        chosen_ = true;
+        return true;
       case EPERM: stop_waiting(); return use_shared();
       default: return false;
     }
@@ -58,18 +89,29 @@ class SharedPath::Peer final : public Client, public Watched {
   }
 
   [[nodiscard]] bool backlogged_on_shared() const noexcept { return shared_ && sender_.backlogged(); }
+  void set_share(std::size_t bytes) noexcept { credit_.set_limit(bytes); }
+  void restore_credit() noexcept { credit_.restore(); }
   bool gone = false;
 
  private:
   bool use_shared() {
-    shared_ = true;
-    sender_.use(owner_.fd_.get(), address_);
+    if (!shared_ || sender_.lost() != 0) {
+      set_shared(true);
+      credit_.reset();
+      sender_.use_shared(owner_.fd_.get(), address_, credit_);
+    }
+    chosen_ = true;
     return true;
+  }
+
+  void set_shared(bool shared) {
+    if (shared_ == shared) return;
+    shared_ = shared;
+    owner_.share_out(shared ? 1 : -1);
   }
 
   /// The client may have closed its socket and bound another at the same path, or have connected itself to ours.
   void recover(Delivery& delivery) {
-    shared_ = false;
     if (choose_way()) {
       sender_.drain(tag, delivery);
       if (sender_.lost() == 0) return;
@@ -81,7 +123,8 @@ class SharedPath::Peer final : public Client, public Watched {
   void wait_if_backlogged() {
     if (shared_) {
       if (sender_.backlogged()) {
-        owner_.next_retry_ = std::min<Instant>(owner_.next_retry_, owner_.switchboard_.now() + kRetryInterval);
+        owner_.next_retry_ =
+            std::min<Instant>(owner_.next_retry_, owner_.switchboard_.now() + owner_.retry_interval_);
       }
       return;
     }
@@ -105,7 +148,9 @@ class SharedPath::Peer final : public Client, public Watched {
   Fd own_;               ///< our socket for this client alone
   bool shared_ = false;  ///< the client is connected to the shared socket and hears no other
   bool waiting_ = false;
+  bool chosen_ = false;  ///< the sender knows its way
   int watch_ = -1;
+  ReadCredit credit_;
   DatagramSender sender_;
 };
 
@@ -132,7 +177,8 @@ SharedPath::SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& po
 }
 
 SharedPath::~SharedPath() {
-  clients_.clear();
+  // A client that goes gives its share back to those in the table: there must be none any more.
+  std::exchange(clients_, {}).clear();
   poller_.forget(fd_.get());
 }
 
@@ -194,8 +240,10 @@ SharedPath::Peer* SharedPath::peer_of(std::size_t slot) {
 SharedPath::Peer* SharedPath::add_peer(std::string_view name, const UnixAddress& address) {
   if (clients_.size() >= kMaxClients) return nullptr;
   if (next_probe_ == kNever) next_probe_ = switchboard_.now() + kProbeInterval;
-  return clients_.emplace(std::string{name}, std::make_unique<Peer>(*this, std::string{name}, address))
-      .first->second.get();
+  Peer* const peer = clients_.emplace(std::string{name}, std::make_unique<Peer>(*this, std::string{name}, address))
+                         .first->second.get();
+  share_out(0);
+  return peer;
 }
 
 void SharedPath::mark_gone(Peer& peer) {
@@ -218,18 +266,31 @@ void SharedPath::reap() {
     if (found == clients_.end()) continue;
     if (last_ == found->second.get()) last_ = nullptr;
     switchboard_.on_gone(*found->second, "the client's socket is gone");
-    clients_.erase(found);
+    const auto leaving = clients_.extract(found);
   }
   if (clients_.empty()) next_probe_ = kNever;
 }
 
-void SharedPath::expire(Instant now) {
-  if (now >= next_retry_) {
-    next_retry_ = kNever;
-    for (const auto& [name, peer] : clients_) {
-      if (peer->backlogged_on_shared()) peer->retry();
-    }
+void SharedPath::share_out(int newcomers) {
+  sharers_ = static_cast<std::size_t>(static_cast<std::ptrdiff_t>(sharers_) + newcomers);
+  if (sharers_ == 0) return;
+  // Even if nobody reads, half of the buffer is left for whoever comes next.
+  const std::size_t share = static_cast<std::size_t>(buffers_.send) / 2 / sharers_;
+  for (const auto& [name, peer] : clients_) peer->set_share(share);
+}
+
+void SharedPath::retry() {
+  next_retry_ = kNever;
+  const bool clean = all_read(fd_);
+  retry_interval_ = clean ? kRetryInterval : std::min(2 * retry_interval_, kLongestRetryInterval);
+  for (const auto& [name, peer] : clients_) {
+    if (clean) peer->restore_credit();
+    if (peer->backlogged_on_shared()) peer->retry();
   }
+}
+
+void SharedPath::expire(Instant now) {
+  if (now >= next_retry_) retry();
   if (now >= next_probe_) {
     next_probe_ = now + kProbeInterval;
     for (const auto& [name, peer] : clients_) {

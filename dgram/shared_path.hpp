@@ -7,7 +7,7 @@
 // of its own, connected to its path: the kernel then looks no path up per frame, tells exactly when the client has room
 // again, and charges a client that does not read to its own socket alone. Where the client has connected itself to
 // our path (vfkit, Virtualization.framework helpers and libkrun do), the kernel lets only that very socket answer
-// (others get EPERM), so its frames go through the shared socket, in bounded numbers: see `fair_share.hpp`.
+// (others get EPERM), so its frames go through the shared socket, of whose buffer each has a share: see ReadCredit.
 //
 // A client that never bound a path cannot be answered: its frames are refused, and that is said once. A client whose
 // path is gone or dead is dropped when a send fails, when its file is unlinked, or by a probe every kProbeInterval.
@@ -32,8 +32,10 @@ class SharedPath final : public Watched {
  public:
   static constexpr std::size_t kMaxClients = 4096;
   static constexpr Duration kProbeInterval = std::chrono::seconds{5};
-  /// How soon a frame for a client that shares our socket is tried again; the kernel does not say when it has room.
+  /// How soon a client that shares our socket is tried again: the kernel does not say when that socket has room. Ever
+  /// later for one that does not read, so that it costs nothing; its credit comes back by itself.
   static constexpr Duration kRetryInterval = std::chrono::milliseconds{1};
+  static constexpr Duration kLongestRetryInterval = std::chrono::milliseconds{256};
 
   /// Binds `path`; see bind_replacing_stale for what may be in the way.
   [[nodiscard]] static SystemResult<std::unique_ptr<SharedPath>> open(std::string path, std::uint32_t origin, Poller& poller,
@@ -64,6 +66,8 @@ class SharedPath final : public Watched {
   [[nodiscard]] Peer* add_peer(std::string_view name, const UnixAddress& address);
   void probe(std::string_view name);
   void mark_gone(Peer& peer);
+  void share_out(int newcomers);
+  void retry();
   void reap();
 
   std::string path_;
@@ -80,6 +84,8 @@ class SharedPath final : public Watched {
   std::vector<ByteView> run_;
   Instant next_probe_ = kNever;
   Instant next_retry_ = kNever;
+  Duration retry_interval_ = kRetryInterval;
+  std::size_t sharers_ = 0;  ///< clients that are sent to through the shared socket
   bool said_unbound_ = false;
 };
 

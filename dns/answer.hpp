@@ -18,8 +18,8 @@ namespace vnet::dns {
 
 class Answer {
  public:
-  /// Bytes of records in uncompressed form; a message whose pointers unfold to more is refused (too_many). The largest
-  /// honest message, 64 KiB of addresses of one name, stays below.
+  /// Bytes of records in uncompressed form; a message whose pointers unfold to more is refused (too_many). 64 KiB full
+  /// of addresses of one name of 40 octets stay below.
   static constexpr std::size_t kMaxBytes = 262'144;
 
   Rcode rcode = Rcode::no_error;

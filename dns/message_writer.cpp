@@ -24,7 +24,7 @@ MessageWriter::MessageWriter(ByteSpan out, std::size_t limit, std::size_t reserv
 bool MessageWriter::fits(std::size_t start) noexcept {
   if (out_.ok() && out_.position() <= limit_) return true;
   out_.rewind(start);
-  while (target_count_ > 0 && targets_[target_count_ - 1] >= start) --target_count_;
+  while (target_count_ > 0 && targets_[target_count_ - 1].at >= start) --target_count_;
   return false;
 }
 
@@ -88,7 +88,8 @@ void MessageWriter::put_name(const Name& name) noexcept {
       return;
     }
     if (target_count_ < kMaxTargets && out_.position() < kPointerReach) {
-      targets_[target_count_++] = static_cast<std::uint16_t>(out_.position());
+      targets_[target_count_++] = {static_cast<std::uint16_t>(out_.position()),
+                                   static_cast<std::uint8_t>(suffix.size())};
     }
     out_.bytes(suffix.first(wire[at] + 1U));
   }
@@ -97,12 +98,13 @@ void MessageWriter::put_name(const Name& name) noexcept {
 
 std::optional<std::uint16_t> MessageWriter::find(ByteView suffix) const noexcept {
   for (std::size_t i = 0; i < target_count_; ++i) {
-    if (matches(targets_[i], suffix)) return targets_[i];
+    if (targets_[i].size == suffix.size() && matches(targets_[i].at, suffix)) return targets_[i].at;
   }
   return std::nullopt;
 }
 
-// Compares the name that we wrote at `at` with `suffix`. A name still being written may end early: no match.
+// Compares the name that we wrote at `at` with `suffix`. Once the room has run out, a target may lie where nothing was
+// written: no match.
 bool MessageWriter::matches(std::size_t at, ByteView suffix) const noexcept {
   const ByteView written = out_.written();
   for (;;) {

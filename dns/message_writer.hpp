@@ -38,6 +38,12 @@ class MessageWriter {
   [[nodiscard]] ByteView finish(Header header, const std::optional<Opt>& opt) noexcept;
 
  private:
+  // A suffix that was written: where, and how long it is in full, which rules out nearly all comparing.
+  struct Target {
+    std::uint16_t at;
+    std::uint8_t size;
+  };
+
   bool fits(std::size_t start) noexcept;
   void put_name(const Name& name) noexcept;
   void put_rdata(Type type, ByteView rdata) noexcept;
@@ -50,7 +56,7 @@ class MessageWriter {
   bool has_question_ = false;
   Section section_ = Section::answer;
   std::array<std::uint16_t, kSections> counts_{};
-  std::array<std::uint16_t, kMaxTargets> targets_;
+  std::array<Target, kMaxTargets> targets_;
   std::size_t target_count_ = 0;
 };
 

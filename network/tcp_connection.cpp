@@ -232,7 +232,7 @@ Duration TcpConnection::patience() const noexcept {
   switch (state_) {
     case TcpState::syn_received: return timeouts_.half_open;
     case TcpState::established:
-    case TcpState::close_wait: return sender_.idle() ? timeouts_.idle : timeouts_.stalled;
+    case TcpState::close_wait: return sender_.idle() && !receiver_.missing() ? timeouts_.idle : timeouts_.stalled;
     case TcpState::fin_wait_2: return timeouts_.idle;
     case TcpState::time_wait: return timeouts_.time_wait;
     case TcpState::fin_wait_1:

@@ -55,7 +55,8 @@ struct TcpTimeouts {
   Duration half_open = std::chrono::seconds{15};
   /// Nothing sent, received or owed. RFC 7766, 6.2.3 asks for "a few seconds".
   Duration idle = std::chrono::seconds{10};
-  /// Data or a FIN of ours that the guest does not acknowledge: R2 of RFC 9293, 3.8.3.
+  /// Something is lost and not repeated: data or a FIN of ours without an acknowledgment (R2 of RFC 9293, 3.8.3), or
+  /// a hole in the guest's data. After a few losses a guest's own repetitions can be further apart than `idle`.
   Duration stalled = std::chrono::seconds{100};
   /// In place of 2 MSL: no segment lives for long on a virtual link, and a late FIN is then answered with RST.
   Duration time_wait = std::chrono::seconds{5};

@@ -11,6 +11,8 @@ bool TcpReceiver::in_window(std::uint32_t sequence) const noexcept {
   return !sequence_before(sequence, next_) && sequence_before(sequence, edge_);
 }
 
+bool TcpReceiver::missing() const noexcept { return sequence_before(next_, seen_); }
+
 bool TcpReceiver::acceptable(std::uint32_t sequence, std::size_t length) const noexcept {
   if (sequence_before(edge_, sequence)) return false;
   const auto end = sequence + static_cast<std::uint32_t>(length);
@@ -18,6 +20,9 @@ bool TcpReceiver::acceptable(std::uint32_t sequence, std::size_t length) const n
 }
 
 TcpReceiver::Accepted TcpReceiver::accept(std::uint32_t sequence, ByteView payload, bool fin) noexcept {
+  std::uint32_t end = sequence + static_cast<std::uint32_t>(payload.size());
+  if (sequence_before(edge_, end)) end = edge_;
+  if (sequence_before(seen_, end)) seen_ = end;
   // A segment from the future makes this difference wrap, and so exceed any payload.
   const std::size_t seen = next_ - sequence;
   if (finished_ || seen > payload.size()) return {};

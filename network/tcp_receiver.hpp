@@ -26,11 +26,13 @@ class TcpReceiver {
 
   /// `initial_sequence` is that of the guest's SYN, `mss` what its segments may carry.
   TcpReceiver(std::uint32_t initial_sequence, std::size_t mss) noexcept
-      : next_(initial_sequence + 1), edge_(next_ + kWindow), mss_(mss) {}
+      : next_(initial_sequence + 1), edge_(next_ + kWindow), seen_(next_), mss_(mss) {}
 
   /// RCV.NXT.
   [[nodiscard]] std::uint32_t next() const noexcept { return next_; }
   [[nodiscard]] bool finished() const noexcept { return finished_; }
+  /// A segment from the future has come, so the guest owes what is before it.
+  [[nodiscard]] bool missing() const noexcept;
   [[nodiscard]] bool in_window(std::uint32_t sequence) const noexcept;
   /// The test of RFC 9293, 3.10.7.4, first step, for `length` sequence numbers. A segment that begins exactly at the
   /// right edge passes, because its acknowledgment is worth hearing even when the window is closed or full.
@@ -57,6 +59,7 @@ class TcpReceiver {
 
   std::uint32_t next_;
   std::uint32_t edge_;  ///< the first number beyond the window that we have promised
+  std::uint32_t seen_;  ///< the furthest end of a segment within the window, taken or not
   std::size_t mss_;
   bool finished_ = false;
   std::size_t unread_ = 0;  ///< bytes accepted and not released

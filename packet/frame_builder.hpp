@@ -26,8 +26,8 @@ class FrameBuilder {
   /// Ethernet with two tags, IPv6, and TCP with full options.
   static constexpr std::size_t kHeadroom = 128;
 
-  /// `storage` must be longer than `kHeadroom`; what does not fit turns `ok()` false.
-  explicit FrameBuilder(ByteSpan storage) noexcept : storage_(storage), ok_(storage.size() > kHeadroom) {}
+  /// `storage` must be at least `kHeadroom` long; what does not fit turns `ok()` false.
+  explicit FrameBuilder(ByteSpan storage) noexcept : storage_(storage), ok_(storage.size() >= kHeadroom) {}
 
   /// Where to write a payload in place; `commit_payload` then says how long it became.
   [[nodiscard]] ByteSpan payload_room() const noexcept { return ok_ ? storage_.subspan(end_) : ByteSpan{}; }

@@ -26,14 +26,18 @@ std::uint16_t& MacTable::count_behind(PortId port) {
 
 MacTable::Learned MacTable::learn(const MacAddress& mac, PortId port, Instant now) {
   const std::uint64_t address = mac.to_u64();
-  if (auto* entry = const_cast<Entry*>(find(address))) {
-    if (entry->port == port) {
-      if (now - entry->seen >= kRefreshGranularity && entry->seen != kNever) entry->seen = now;
-      return Learned::known;
-    }
-    return move(*entry, port, now);
+  Entry* entry = find(address);
+  if (entry != nullptr && entry->port == port) {
+    const Duration idle = now - entry->seen;  // negative for a pinned entry
+    if (idle < kRefreshGranularity) return Learned::known;
+    entry->seen = now;
+    return idle < limits_.age ? Learned::known : Learned::added;
   }
-  if (is_full(port)) sweep(now);
+  if (is_full(port)) {
+    sweep(now);
+    entry = find(address);
+  }
+  if (entry != nullptr) return move(*entry, port, now);
   if (is_full(port)) return Learned::full;
   if (size_ * 2 >= slots_.size()) sweep(now);
   if (size_ * 2 >= slots_.size()) rebuild(slots_.size() * 2, [](const Entry&) { return true; });

@@ -68,7 +68,7 @@ TEST(DhcpClient, ItEndsWithItsOwner) {
 }
 
 TEST(DhcpClient, ItDoesNotChangeTheResolverOfTheHost) {
-  if (::geteuid() != 0) GTEST_SKIP() << "only root can mount another file in its place";
+  if (may_skip()) GTEST_SKIP() << "only root can mount another file in its place";
   const auto read = [] {
     std::ifstream file{"/etc/resolv.conf"};
     return std::string{std::istreambuf_iterator<char>{file}, {}};

@@ -244,6 +244,16 @@ TEST(ConfigCheck, TimelineNamesWhatExistsAndWhatChanges) {
   EXPECT_EQ(timeline(R"({"at_s": 1, "nic": "alice", "network": "lan"})"), "");
 }
 
+TEST(ConfigCheck, VeryManyNamesAreNotAllListed) {
+  std::string networks;
+  for (int i = 0; i < 30; ++i) {
+    networks += R"({"ipv4": "10.0.0.1/24", "name": "n)" + std::to_string(i) + "\"}" + (i < 29 ? "," : "");
+  }
+  const std::string lines =
+      complaints(R"({"nics": [{"mac": "52:00:00:00:00:01", "network": "n-29"}], "networks": [)" + networks + "]}");
+  EXPECT_TRUE(lines.ends_with("n22, n23, ...; did you mean \"n29\"?\n")) << lines;
+}
+
 TEST(ConfigFile, WhatCannotBeReadIsNamed) {
   const auto file = [](const std::string& path) { return to_string(load_config_file(path, "/run").error(), path); };
   EXPECT_EQ(file("/nonexistent/run.json"),

@@ -14,14 +14,13 @@ using testing::lines;
 using testing::n;
 
 // dig +noedns mail.example.com mx: one MX with a compressed exchange, its address beside it.
-const Bytes kMxResponse{
-    0x0a, 0x0b, 0x81, 0x80, 0,   1, 0,   1,   0,    0,    0,   1,  // header
-    4,    'm',  'a',  'i',  'l', 7, 'e', 'x', 'a',  'm',  'p', 'l', 'e', 3,  'c', 'o', 'm', 0,    0,  15,
-    0,    1,                                                                                           // question
-    0xc0, 12,   0,    15,   0,   1, 0,   0,   0x0e, 0x10, 0,   7,   0,   10, 2,   'm', 'x', 0xc0, 17,  // MX 10
-                                                                                                       // mx.example.com
-    0xc0, 48,   0,    1,    0,   1, 0,   0,   0,    60,   0,   4,   192, 0,  2,   25};                 // mx.example.com
-                                                                                                       // A
+const Bytes kMxResponse{0x0a, 0x0b, 0x81, 0x80, 0, 1, 0, 1, 0, 0, 0, 1,  // header
+                        4, 'm', 'a', 'i', 'l', 7, 'e', 'x', 'a', 'm', 'p', 'l', 'e', 3, 'c', 'o', 'm', 0, 0, 15, 0,
+                        1,                                                                            // question
+                        0xc0, 12, 0, 15, 0, 1, 0, 0, 0x0e, 0x10, 0, 7, 0, 10, 2, 'm', 'x', 0xc0, 17,  // MX 10
+                                                                                                      // mx.example.com
+                        0xc0, 48, 0, 1, 0, 1, 0, 0, 0, 60, 0, 4, 192, 0, 2, 25};                      // mx.example.com
+                                                                                                      // A
 
 TEST(Rfc1035, ReadsAResponseWithCompressedData) {
   const auto message = Message::parse(kMxResponse);
@@ -155,6 +154,18 @@ TEST(MessageWriter, SharesSuffixesOfTheSameCaseOnly) {
   // The owner that was asked for comes in the case of the question, every other name in its own.
   EXPECT_THAT(lines(writer.finish({}, std::nullopt)),
               ElementsAre("answer www.Example.test 5 1 b.example.test", "answer b.example.test 1 1 192.0.2.1"));
+}
+
+TEST(MessageWriter, ANameOfManyEqualLabelsIsReadBackAsItWas) {
+  std::string text;
+  for (unsigned i = 0; i < 126; ++i) text += "a.";
+  Bytes out(kMaxMessageSize, 0xa5);
+  MessageWriter writer{out, out.size()};
+  ASSERT_TRUE(writer.add_question({n(text), Type::a}));
+  ASSERT_TRUE(writer.add_record(Section::answer, n("a.a"), Type::ns, Class::in, 1, testing::name_data(text)));
+  const ByteView written = writer.finish({}, std::nullopt);
+  EXPECT_EQ(Message::parse(written)->question().name, n(text));
+  EXPECT_THAT(lines(written), ElementsAre("answer a.a 2 1 " + n(text).to_string()));
 }
 
 TEST(MessageWriter, ManyNamesStayReadableBeyondTheReachOfPointers) {

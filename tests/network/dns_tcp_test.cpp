@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 namespace {

@@ -1,5 +1,5 @@
 // One connection: handshake, data both ways, closing, and segments that do not belong.
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 namespace {

@@ -1,5 +1,5 @@
 // The server around the connections: who gets one, limits, idleness, and that nothing stays behind.
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 namespace {
@@ -89,6 +89,30 @@ TEST(Rfc7766, BareAcknowledgmentsDoNotKeepAConnectionAlive) {
   }
   bench.out.clear();
   bench.wait(1s);
+  bench.expect(1, 1, kAck | kFin);
+}
+
+TEST(TcpServer, AConnectionWithAHoleInItsDataIsNotIdle) {
+  Bench bench;
+  bench.connect();
+  bench.in({.seq = 4, .ack = 1, .data = "def"});
+  bench.out.clear();
+  bench.wait(99s);
+  bench.in({.seq = 1, .ack = 1, .data = "abc"});
+  bench.expect(1, 4, kAck);
+  EXPECT_EQ(bench.handler.received, "abc");
+  bench.in({.seq = 4, .ack = 1, .data = "def"});
+  bench.expect(1, 7, kAck);
+  bench.wait(10s);
+  bench.expect(1, 7, kAck | kFin);
+}
+
+TEST(TcpServer, AHoleThatIsNeverFilledEndsTheConnection) {
+  Bench bench;
+  bench.connect();
+  bench.in({.seq = 4, .ack = 1, .data = "def"});
+  bench.out.clear();
+  bench.wait(100s);
   bench.expect(1, 1, kAck | kFin);
 }
 

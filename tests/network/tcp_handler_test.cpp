@@ -1,5 +1,5 @@
 // What a service may do from inside of its callbacks, and what it sees of it.
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 namespace {

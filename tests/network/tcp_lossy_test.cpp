@@ -2,7 +2,7 @@
 // order in both directions, the connection ends, and the server forgets it. Each case prints its seed.
 #include <functional>
 
-#include "tcp_model_guest.hpp"
+#include "tests/network/tcp_model_guest.hpp"
 
 namespace vnet::network::test {
 namespace {

@@ -7,7 +7,7 @@
 
 #include <map>
 
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 

@@ -1,5 +1,5 @@
 // What leaves toward the guest, and when: windows, loss, probes, time-outs.
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 namespace {

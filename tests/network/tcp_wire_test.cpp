@@ -1,6 +1,6 @@
 #include "network/tcp_wire.hpp"
 
-#include "tcp_bench.hpp"
+#include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
 namespace {

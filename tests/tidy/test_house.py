@@ -56,8 +56,8 @@ class Architecture(sources.RuleTest):
                 included = re.match(r'\s*#\s*include\s+"([^"]+)"', text)
                 if not included or (sources.ROOT / included[1]).exists():
                     continue
-                if path.parts[0] == 'tests' and (sources.ROOT / path.parent / included[1]).exists():
-                    continue  # a test's own helper, beside it
+                if path.parts[0] in ('tests', 'bench') and (sources.ROOT / path.parent / included[1]).exists():
+                    continue  # a helper of theirs, beside them
                 broken.append((path, number, f'"{included[1]}" is not a path from the root'))
         self.assert_none(broken)
 
