@@ -40,6 +40,7 @@ bool shield_resolver(const std::string& instead) {
     ::_exit(kNotShielded);
   }
   std::vector<char*> arguments;
+  arguments.reserve(command.size() + 1);
   for (const std::string& word : command) arguments.push_back(const_cast<char*>(word.c_str()));
   arguments.push_back(nullptr);
   ::execv(arguments[0], arguments.data());
@@ -53,8 +54,8 @@ std::optional<std::vector<std::string>> DhcpClient::find(const std::string& inte
   const auto in_path = [&path](const std::string& program) {
     std::istringstream folders{path};
     for (std::string folder; std::getline(folders, folder, ':');) {
-      std::string file = folder + "/" + program;
-      if (::access(file.c_str(), X_OK) == 0) return file;
+      folder.append("/").append(program);
+      if (::access(folder.c_str(), X_OK) == 0) return folder;
     }
     return std::string{};
   };

@@ -112,9 +112,9 @@ class Tap final : private TapBridge::Observer, private dgram::Watched {
   }
 
   dgram::SystemResult<void> set_up() {
-    if (const auto caught = catch_signals(); !caught) return caught;
+    if (auto caught = catch_signals(); !caught) return caught;
     if (options_.netns) {
-      const auto entered = enter_network_namespace(namespace_path(*options_.netns));
+      auto entered = enter_network_namespace(namespace_path(*options_.netns));
       if (!entered) return entered;
     }
     auto device = TapDevice::open({options_.name, mac_, options_.mtu, options_.queue});

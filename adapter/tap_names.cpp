@@ -49,6 +49,7 @@ MacAddress derive_mac(std::string_view host, std::string_view network_namespace,
 std::vector<std::string> default_switch_paths(const char* xdg_runtime_dir, const std::vector<uid_t>& users) {
   if (is_absolute(xdg_runtime_dir)) return {std::string{xdg_runtime_dir} + "/vnet/dgram.sock"};
   std::vector<std::string> paths;
+  paths.reserve(users.size());
   for (const uid_t user : users) paths.push_back("/tmp/vnet-" + std::to_string(user) + "/dgram.sock");
   return paths;
 }

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace vnet::daemon {
+namespace {
+
+/// How often the NICs' own sockets are asked whether their peers are there; their ends are mostly noticed at once.
+constexpr Duration kProbeInterval = std::chrono::seconds{5};
+
+}  // namespace
 
 Hub::Hub(network::Fabric& fabric, EventLoop& loop, Notice notice)
     : fabric_(fabric), loop_(loop), notice_(std::move(notice)), watch_(loop), now_(loop.now()) {}
@@ -36,6 +42,7 @@ dgram::SystemResult<void> Hub::listen_own(std::string path, l2::PortId port) {
   auto opened = dgram::OwnPath::open(std::move(path), origin, loop_, watch_, *this, batch_);
   if (!opened) return fail(opened.error());
   own_.push_back(std::move(*opened));
+  next_probe_ = loop_.now() + kProbeInterval;
   return {};
 }
 
@@ -48,6 +55,15 @@ dgram::SystemResult<void> Hub::attach(dgram::Fd fd, l2::PortId port) {
   // An end of a pair is connected already: frames may flow before the NIC has sent any.
   (void)plug_in(*own_.back(), {});
   return {};
+}
+
+std::vector<std::string> Hub::describe() const {
+  std::vector<std::string> lines;
+  for (const auto& path : shared_) {
+    lines.push_back("socket " + path->path() + ": send buffer " + std::to_string(path->buffers().send) +
+                    ", receive buffer " + std::to_string(path->buffers().receive) + " bytes");
+  }
+  return lines;
 }
 
 void Hub::unlink() {
@@ -118,7 +134,12 @@ void Hub::flush() {
     }
   }
   fabric_.end_batch();
+  settle();
   if (after_) after_();
+}
+
+void Hub::settle() {
+  for (dgram::Listener* const listener : std::exchange(troubled_, {})) listener->settle();
 }
 
 void Hub::delivered(std::uint32_t tag, ByteView frame, std::optional<DropReason> dropped) {
@@ -133,16 +154,18 @@ void Hub::on_gone(dgram::Client& client, std::string_view cause) {
 }
 
 Instant Hub::next_deadline() const {
-  Instant next = fabric_.next_deadline();
+  Instant next = std::min(fabric_.next_deadline(), next_probe_);
   for (const auto& path : shared_) next = std::min(next, path->next_deadline());
-  for (const auto& path : own_) next = std::min(next, path->next_deadline());
   return next;
 }
 
 void Hub::expire() {
   now_ = loop_.now();
   for (const auto& path : shared_) path->expire(now_);
-  for (const auto& path : own_) path->expire(now_);
+  if (now_ >= next_probe_) {
+    next_probe_ = now_ + kProbeInterval;
+    for (const auto& path : own_) path->probe();
+  }
   fabric_.expire(now_);
   flush();
 }

@@ -52,6 +52,7 @@ class Hub final : public dgram::Switchboard {
   void on_refused(dgram::Client* client, ByteView bytes, DropReason reason) override;
   void end_batch() override;
   void on_gone(dgram::Client& client, std::string_view cause) override;
+  void on_trouble(dgram::Listener& listener) override { troubled_.push_back(&listener); }
   void on_notice(std::string_view text) override { notice_(text); }
   void delivered(std::uint32_t tag, ByteView frame, std::optional<DropReason> dropped) override;
   [[nodiscard]] Instant now() const override { return loop_.now(); }
@@ -59,6 +60,8 @@ class Hub final : public dgram::Switchboard {
   [[nodiscard]] Instant next_deadline() const;
   void expire();
 
+  /// A line about each socket: where, and what buffers the system has granted.
+  [[nodiscard]] std::vector<std::string> describe() const;
   /// Frames of clients that are no NIC (yet), by reason.
   [[nodiscard]] const DropCounters& door_drops() const noexcept { return door_drops_; }
 
@@ -76,6 +79,7 @@ class Hub final : public dgram::Switchboard {
   [[nodiscard]] bool plug_in(dgram::Client& client, std::span<const ByteView> frames);
   void refuse_all(std::span<const ByteView> frames, DropReason reason);
   void flush();
+  void settle();
 
   network::Fabric& fabric_;
   EventLoop& loop_;
@@ -89,7 +93,9 @@ class Hub final : public dgram::Switchboard {
   std::vector<std::unique_ptr<dgram::OwnPath>> own_;
   std::vector<std::unique_ptr<dgram::StreamPath>> streams_;
   std::vector<dgram::Client*> clients_;  ///< by port; null where nothing is attached
+  std::vector<dgram::Listener*> troubled_;  ///< with clients that are gone, to be settled after the batch
   DropCounters door_drops_;
+  Instant next_probe_ = kNever;  ///< of the NICs' own paths
   Instant now_{};  ///< when the present batch came in
 };
 

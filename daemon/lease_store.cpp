@@ -21,6 +21,9 @@ std::int64_t unix_seconds(Instant instant, const Moment& at) {
   return std::max<std::int64_t>((at.unix_ms + away + kMillis - 1) / kMillis, 0);
 }
 
+/// Whether the system refused because there is no room, which may change.
+bool is_full(int error) noexcept { return error == ENOSPC || error == EDQUOT || error == EFBIG; }
+
 dhcp::Lease to_lease(const LeaseRecord& record, const Moment& at) {
   const std::int64_t left =
       std::min(record.expires * kMillis - at.unix_ms, (record.expires - record.written) * kMillis);
@@ -38,18 +41,18 @@ Result<std::unique_ptr<LeaseStore>, std::string> LeaseStore::open(const std::str
   auto opened = StateFolder::open(folder);
   if (!opened) return fail(opened.error());
   std::unique_ptr<LeaseStore> store{new LeaseStore(std::move(*opened))};
-  if (const auto loaded = store->load(at); !loaded) return fail(loaded.error());
+  if (const auto loaded = store->load(at); !loaded) return fail(loaded.error().to_string());
   return store;
 }
 
-Result<void, std::string> LeaseStore::load(const Moment& at) {
+dgram::SystemResult<void> LeaseStore::load(const Moment& at) {
   if (!folder_.is_locked()) {
     say("state folder " + folder_.path() + ": its file system has no locks; a second vnetd on it would not be noticed");
   }
   const std::string name{kFileName};
   std::string damage;
   if (const auto file = folder_.open_file(name); !file) {
-    damage = file.error();
+    damage = file.error().to_string();
   } else if (*file) {
     damage = read(*file);
   }
@@ -59,7 +62,11 @@ Result<void, std::string> LeaseStore::load(const Moment& at) {
     say(damage + "; " + std::to_string(table_.size()) + " leases kept, the file as it was is now " + folder_.path() +
         "/" + *aside);
   }
-  return rewrite(at);
+  const auto written = rewrite(at);
+  if (written || !is_full(written.error().code)) return written;
+  broken_ = true;
+  fall_behind(written.error(), at);
+  return {};
 }
 
 /// What is wrong with the file; empty: nothing.
@@ -143,14 +150,18 @@ bool LeaseStore::commit(const Moment& at) {
   // Without room for a second file there may be room for a few lines.
   if (!done && !broken_) done = append();
   if (!done) {
-    if (!failing_) say(done.error() + "; new leases would not survive a restart");
-    failing_ = true;
-    retry_at_ = at.now + kRetry;
+    fall_behind(done.error(), at);
     return false;
   }
   if (failing_) say("state folder " + folder_.path() + ": leases are kept again");
   failing_ = false;
   return true;
+}
+
+void LeaseStore::fall_behind(const dgram::SystemError& error, const Moment& at) {
+  if (!failing_) say(error.to_string() + "; new leases would not survive a restart");
+  failing_ = true;
+  retry_at_ = at.now + kRetry;
 }
 
 bool LeaseStore::wants_rewrite(const Moment& at) const {
@@ -163,7 +174,7 @@ bool LeaseStore::is_our_file() const {
          static_cast<std::uint64_t>(info.st_size) == file_size_;
 }
 
-Result<void, std::string> LeaseStore::rewrite(const Moment& at) {
+dgram::SystemResult<void> LeaseStore::rewrite(const Moment& at) {
   rewritten_ = at.now;
   table_.prune(unix_seconds(at));
   std::string content = header_line();
@@ -178,7 +189,7 @@ Result<void, std::string> LeaseStore::rewrite(const Moment& at) {
   return {};
 }
 
-Result<void, std::string> LeaseStore::append() {
+dgram::SystemResult<void> LeaseStore::append() {
   std::string content;
   for (const LeaseTable::Key& key : dirty_) {
     const LeaseRecord* record = table_.find(key);
@@ -186,11 +197,10 @@ Result<void, std::string> LeaseStore::append() {
         to_line(record != nullptr ? *record : LeaseRecord{.network = key.network, .ip = key.ip, .forgotten = true});
   }
   if (!write_all(file_, content)) {
-    std::string text =
-        "state folder " + folder_.path() + ": cannot write " + std::string{kFileName} + ": " + std::strerror(errno);
+    dgram::SystemError error{"state folder " + folder_.path() + ": cannot write " + std::string{kFileName}, errno};
     // Half a line must not spoil the one that comes after it.
     broken_ = ::ftruncate(file_.get(), static_cast<off_t>(file_size_)) != 0;
-    return fail(std::move(text));
+    return fail(std::move(error));
   }
   file_size_ += content.size();
   lines_ += dirty_.size();

@@ -10,8 +10,8 @@
 // aside as `leases.jsonl.damaged-1` (up to -5, the oldest goes), and a message says so. A folder that cannot be made
 // or written, and one that another daemon uses, are errors.
 //
-// A write that fails while running (disk full) is told once and tried again after `kRetry`; until then the changes
-// wait in memory, where they take no more room than the leases themselves.
+// A write that fails while running is told once and tried again after `kRetry`; until then the changes wait in memory,
+// where they take no more room than the leases themselves. A disk that is full at the start is no reason not to start.
 //
 // Two clocks: leases run on the loop's clock, the journal on Unix time. Times are kept in whole seconds, an end rounded
 // up, so a client that renews all the time costs a line per second and no more. A lease never has more left after a
@@ -89,14 +89,15 @@ class LeaseStore {
  private:
   explicit LeaseStore(StateFolder folder) : folder_(std::move(folder)) {}
 
-  Result<void, std::string> load(const Moment& at);
+  dgram::SystemResult<void> load(const Moment& at);
   [[nodiscard]] std::string read(const dgram::Fd& file);
   void change(LeaseRecord record);
   void say(std::string message);
   [[nodiscard]] bool wants_rewrite(const Moment& at) const;
   [[nodiscard]] bool is_our_file() const;
-  Result<void, std::string> rewrite(const Moment& at);
-  Result<void, std::string> append();
+  void fall_behind(const dgram::SystemError& error, const Moment& at);
+  dgram::SystemResult<void> rewrite(const Moment& at);
+  dgram::SystemResult<void> append();
 
   StateFolder folder_;
   dgram::Fd file_;

@@ -1,5 +1,6 @@
 #include "daemon/log.hpp"
 
+#include <spdlog/fmt/fmt.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
@@ -38,6 +39,15 @@ bool is_routine(network::EventKind kind) {
   return kind == network::EventKind::dhcp_renewed || kind == network::EventKind::mac_moved;
 }
 
+std::string describe(const DropCounters& drops) {
+  std::string text;
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    const auto reason = static_cast<DropReason>(i);
+    if (drops[reason] > 0) text += fmt::format(" {}={}", to_string(reason), drops[reason]);
+  }
+  return text.empty() ? " none" : text;
+}
+
 }  // namespace
 
 void start_log(LogLevel level, bool json) {
@@ -52,6 +62,18 @@ void start_log(LogLevel level, bool json) {
   }
   log->set_level(spdlog_level(level));
   spdlog::set_default_logger(std::move(log));
+}
+
+void log_counters(const network::Fabric& fabric, const DropCounters& door_drops) {
+  for (std::size_t i = 0; i < fabric.nic_slots(); ++i) {
+    const network::Nic& nic = fabric.nic(l2::PortId{static_cast<std::uint32_t>(i)});
+    if (!nic.in_use) continue;
+    const network::NicCounters& counters = nic.counters;
+    spdlog::info("NIC {}: {} frames ({} bytes) in, {} ({}) out; dropped in:{}; dropped out:{}", nic.config.name,
+                 counters.frames_in, counters.bytes_in, counters.frames_out, counters.bytes_out,
+                 describe(counters.drops_in), describe(counters.drops_out));
+  }
+  spdlog::info("refused at the door:{}", describe(door_drops));
 }
 
 void EventLogger::log(const network::Event& event) {

@@ -6,12 +6,17 @@
 
 #include "daemon/options.hpp"
 #include "network/event.hpp"
+#include "network/fabric.hpp"
+#include "packet/drop_reason.hpp"
 #include "network/token_bucket.hpp"
 
 namespace vnet::daemon {
 
 /// Sets the process's log up; call once.
 void start_log(LogLevel level, bool json);
+
+/// Writes what each NIC has sent and received, and every reason for which a frame was dropped, with its count.
+void log_counters(const network::Fabric& fabric, const DropCounters& door_drops);
 
 /// Writes the fabric's events to the log, at most so many a second.
 class EventLogger {

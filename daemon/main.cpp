@@ -59,6 +59,7 @@ int main(int argc, char** argv) {
   for (const std::string& pointer : loaded.not_in_effect) {
     std::cerr << source << ": " << pointer << ": accepted, not in effect in this version\n";
   }
+  if (options.control) std::cerr << "vnetd: --control: accepted, not in effect in this version\n";
   if (options.print_config) return exit_with(ExitCode::ok, print_config(loaded.config));
   if (options.check) return exit_with(ExitCode::ok, source + ": ok\n");
 

@@ -16,10 +16,9 @@ namespace {
 constexpr mode_t kFolderMode = 0700;
 constexpr mode_t kFileMode = 0600;
 
-std::string sentence(std::string_view path, std::string_view what, std::string_view name) {
-  std::string text = "state folder " + std::string{path} + ": " + std::string{what};
-  if (!name.empty()) text += " " + std::string{name};
-  return text + ": " + std::strerror(errno);
+/// What the system refused, with errno.
+dgram::SystemError refusal(std::string_view path, std::string_view what) {
+  return {"state folder " + std::string{path} + ": " + std::string{what}, errno};
 }
 
 /// mkdir -p -m 0700. False, with errno.
@@ -58,16 +57,16 @@ bool write_all(const dgram::Fd& fd, std::string_view content) {
   return true;
 }
 
-std::string StateFolder::problem(std::string_view what, std::string_view name) const {
-  return sentence(path_, what, name);
+dgram::SystemError StateFolder::problem(std::string_view what, std::string_view name) const {
+  return refusal(path_, std::string{what} + " " + std::string{name});
 }
 
 Result<StateFolder, std::string> StateFolder::open(const std::string& path) {
-  if (!make_folders(path)) return fail(sentence(path, "cannot be made", {}));
+  if (!make_folders(path)) return fail(refusal(path, "cannot be made").to_string());
   dgram::Fd folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (!folder) return fail(sentence(path, "cannot be opened", {}));
+  if (!folder) return fail(refusal(path, "cannot be opened").to_string());
   dgram::Fd lock{::openat(folder.get(), "lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, kFileMode)};
-  if (!lock) return fail(sentence(path, "cannot open", "lock"));
+  if (!lock) return fail(refusal(path, "cannot open lock").to_string());
   const bool locked = ::flock(lock.get(), LOCK_EX | LOCK_NB) == 0;
   if (!locked && errno == EWOULDBLOCK) {
     return fail("state folder " + path + " is in use by another vnetd" + holder(lock));
@@ -80,14 +79,14 @@ Result<StateFolder, std::string> StateFolder::open(const std::string& path) {
   return StateFolder{path, std::move(folder), std::move(lock), locked};
 }
 
-Result<dgram::Fd, std::string> StateFolder::open_file(const std::string& name) const {
+dgram::SystemResult<dgram::Fd> StateFolder::open_file(const std::string& name) const {
   // A FIFO must not make us wait for its other end.
   dgram::Fd fd{::openat(folder_.get(), name.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (!fd && errno != ENOENT) return fail(problem("cannot read", name));
   return fd;
 }
 
-Result<dgram::Fd, std::string> StateFolder::replace_file(const std::string& name, std::string_view content) const {
+dgram::SystemResult<dgram::Fd> StateFolder::replace_file(const std::string& name, std::string_view content) const {
   const std::string fresh = name + ".new";
   if (!remove_at(folder_, fresh)) return fail(problem("cannot remove the old", fresh));
   constexpr int kFlags = O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC;
@@ -96,16 +95,16 @@ Result<dgram::Fd, std::string> StateFolder::replace_file(const std::string& name
   const bool moved = write_all(fd, content) && ::fsync(fd.get()) == 0 &&
                      ::renameat(folder_.get(), fresh.c_str(), folder_.get(), name.c_str()) == 0;
   if (!moved) {
-    auto text = problem("cannot write", name);
+    auto error = problem("cannot write", name);
     (void)::unlinkat(folder_.get(), fresh.c_str(), 0);
-    return fail(std::move(text));
+    return fail(std::move(error));
   }
   // Some file systems cannot sync a folder. What is lost then is the newer of two whole files.
   (void)::fsync(folder_.get());
   return fd;
 }
 
-Result<std::string, std::string> StateFolder::set_aside(const std::string& name) const {
+dgram::SystemResult<std::string> StateFolder::set_aside(const std::string& name) const {
   const auto numbered = [&name](int number) { return name + ".damaged-" + std::to_string(number); };
   (void)remove_at(folder_, numbered(kMaxSetAside));
   for (int number = kMaxSetAside - 1; number > 0; --number) {

@@ -20,26 +20,28 @@ class StateFolder {
   /// Files of one name that are set aside at most; then the oldest goes.
   static constexpr int kMaxSetAside = 5;
 
-  /// Errors are sentences that name the folder.
+  /// The error is a sentence that names the folder.
   [[nodiscard]] static Result<StateFolder, std::string> open(const std::string& path);
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   /// False: the file system cannot lock.
   [[nodiscard]] bool is_locked() const noexcept { return locked_; }
 
+  // The errors below name the folder and the file.
+
   /// Opens a file for reading. The descriptor is empty when there is none.
-  [[nodiscard]] Result<dgram::Fd, std::string> open_file(const std::string& name) const;
+  [[nodiscard]] dgram::SystemResult<dgram::Fd> open_file(const std::string& name) const;
   /// Makes `name` a file of `content`, on disk before it has the name, and durable before this returns. Gives the file
   /// opened for appending.
-  [[nodiscard]] Result<dgram::Fd, std::string> replace_file(const std::string& name, std::string_view content) const;
+  [[nodiscard]] dgram::SystemResult<dgram::Fd> replace_file(const std::string& name, std::string_view content) const;
   /// Gives whatever `name` is a second name, `name.damaged-1`; earlier ones count up. Where it can have only one, it
   /// loses the first. Returns the new name.
-  [[nodiscard]] Result<std::string, std::string> set_aside(const std::string& name) const;
+  [[nodiscard]] dgram::SystemResult<std::string> set_aside(const std::string& name) const;
 
  private:
   StateFolder(std::string path, dgram::Fd folder, dgram::Fd lock, bool locked)
       : path_(std::move(path)), folder_(std::move(folder)), lock_(std::move(lock)), locked_(locked) {}
-  [[nodiscard]] std::string problem(std::string_view what, std::string_view name) const;
+  [[nodiscard]] dgram::SystemError problem(std::string_view what, std::string_view name) const;
 
   std::string path_;
   dgram::Fd folder_;

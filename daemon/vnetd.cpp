@@ -43,6 +43,7 @@ Vnetd::Vnetd(Config config, const std::string& runtime_folder)
   loop_.on_sleep([this] { return next_deadline(); });
   loop_.on_deadline([this] { hub_.expire(); });
   for (const int signal : {SIGINT, SIGTERM}) loop_.on_signal(signal, [this] { loop_.stop(); });
+  loop_.on_signal(SIGUSR1, [this] { log_counters(fabric_, hub_.door_drops()); });
 }
 
 Vnetd::~Vnetd() = default;
@@ -106,11 +107,13 @@ void Vnetd::run() {
   announce();
   loop_.run();
   spdlog::info("asked to stop");
+  log_counters(fabric_, hub_.door_drops());
   hub_.unlink();
   fabric_.set_observer(nullptr);
 }
 
 void Vnetd::announce() const {
+  for (const std::string& line : hub_.describe()) spdlog::info("{}", line);
   for (const ListenEntry& entry : config_.listen.dgram) {
     std::fprintf(stderr,
                  "network %s at %s\n"

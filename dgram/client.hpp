@@ -51,6 +51,14 @@ class Client {
   std::string peer_;
 };
 
+/// A socket whose clients may turn out to be gone while a batch is being sent.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  /// Reports those that are gone and forgets them. Never called during a batch.
+  virtual void settle() = 0;
+};
+
 /// What the sockets tell whoever joins them to a switch. All calls come from the poller's thread.
 class Switchboard : public Delivery {
  public:
@@ -63,6 +71,8 @@ class Switchboard : public Delivery {
   /// The client's peer is no more. A client of a shared path or a stream is destroyed after this call; the client that
   /// is a path of its own stays and waits for the next peer.
   virtual void on_gone(Client& client, std::string_view cause) = 0;
+  /// `listener` has something to settle when the batch is over, or at once if there is none.
+  virtual void on_trouble(Listener& listener) = 0;
   /// A condition worth a line in the log, once.
   virtual void on_notice(std::string_view text) = 0;
   [[nodiscard]] virtual Instant now() const = 0;

@@ -51,11 +51,7 @@ void OwnPath::send(std::span<const ByteView> frames, Delivery& delivery) {
     return;
   }
   sender_.send(frames, tag, delivery);
-  // The switch is in the middle of a batch: the loss is dealt with when the poller comes back.
-  if (sender_.lost() != 0) {
-    lost_ = true;
-    next_probe_ = Instant{};
-  }
+  if (sender_.lost() != 0 && !std::exchange(lost_, true)) switchboard_.on_trouble(*this);
   update_watch();
 }
 
@@ -114,7 +110,6 @@ bool OwnPath::accept_peer(std::size_t slot) {
   connected_ = true;
   sender_.use(fd_.get());
   handle_ = watch_.add(remote_, [this] { check_peer(); });
-  next_probe_ = switchboard_.now() + kProbeInterval;
   return true;
 }
 
@@ -129,15 +124,12 @@ void OwnPath::check_peer() {
   }
 }
 
-void OwnPath::expire(Instant now) {
-  if (now < next_probe_) return;
-  next_probe_ = kNever;
-  if (!connected_) return;
-  if (lost_ || (!path_.empty() && connect_to(fd_, remote_address_) != 0)) {
-    lose_peer();
-  } else if (!path_.empty()) {
-    next_probe_ = now + kProbeInterval;
-  }
+void OwnPath::settle() {
+  if (lost_) lose_peer();
+}
+
+void OwnPath::probe() {
+  if (connected_ && !path_.empty() && connect_to(fd_, remote_address_) != 0) lose_peer();
 }
 
 void OwnPath::lose_peer() {
@@ -148,7 +140,6 @@ void OwnPath::lose_peer() {
   handle_ = -1;
   connected_ = false;
   lost_ = false;
-  next_probe_ = kNever;
   // What the old peer had sent and we had not read is discarded by the kernel with the connection; read it first.
   if (!path_.empty()) disconnect(fd_);
   switchboard_.on_gone(*this, "the client's socket is gone");

@@ -3,7 +3,7 @@
 // At a path, the first client to send is the peer, and the socket is connected to it. From then on the kernel neither
 // limits the peer to ten waiting datagrams nor looks up paths, and lets nobody else in. The other side of that coin: a
 // restarted peer is somebody else until the connection is dissolved, which happens as soon as its socket file is
-// unlinked, a send fails, or a probe (every kProbeInterval) finds nobody. An end of a pair is connected by birth,
+// unlinked, a send fails, or a probe finds nobody. An end of a pair is connected by birth,
 // and its peer's end is noticed by the first send that fails.
 #pragma once
 
@@ -20,10 +20,8 @@
 
 namespace vnet::dgram {
 
-class OwnPath final : public Client, public Watched {
+class OwnPath final : public Client, public Watched, public Listener {
  public:
-  static constexpr Duration kProbeInterval = std::chrono::seconds{1};
-
   [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
                                                                    Switchboard& switchboard, ReceiveBatch& batch);
   /// Takes over one end of a datagram socket pair.
@@ -33,8 +31,9 @@ class OwnPath final : public Client, public Watched {
 
   void send(std::span<const ByteView> frames, Delivery& delivery) override;
   void on_ready(bool readable, bool writable) override;
-  [[nodiscard]] Instant next_deadline() const noexcept { return next_probe_; }
-  void expire(Instant now);
+  void settle() override;
+  /// Looks whether the peer is still there; to be called every few seconds.
+  void probe();
 
   /// Whether a peer is known.
   [[nodiscard]] bool connected() const noexcept { return connected_; }
@@ -66,7 +65,6 @@ class OwnPath final : public Client, public Watched {
   bool said_unbound_ = false;
   DatagramSender sender_;
   std::vector<ByteView> run_;
-  Instant next_probe_ = kNever;
 };
 
 }  // namespace vnet::dgram

@@ -53,7 +53,9 @@ class SharedPath::Peer final : public Client, public Watched {
 
   void on_ready(bool, bool writable) override {
     if (!writable) return;
+    SharedPath& owner = owner_;
     retry();
+    owner.settle();  // this may be the end of us
   }
 
   void retry() {
@@ -215,7 +217,6 @@ bool SharedPath::receive_batch() {
   }
   flush();
   switchboard_.end_batch();
-  reap();
   return static_cast<std::size_t>(count) == kBatch;
 }
 
@@ -247,7 +248,9 @@ SharedPath::Peer* SharedPath::add_peer(std::string_view name, const UnixAddress&
 }
 
 void SharedPath::mark_gone(Peer& peer) {
-  if (!std::exchange(peer.gone, true)) gone_.push_back(peer.peer());
+  if (std::exchange(peer.gone, true)) return;
+  gone_.push_back(peer.peer());
+  switchboard_.on_trouble(*this);
 }
 
 void SharedPath::probe(std::string_view name) {
@@ -257,10 +260,10 @@ void SharedPath::probe(std::string_view name) {
     found->second->give_up(switchboard_);
     mark_gone(*found->second);
   }
-  reap();
+  settle();
 }
 
-void SharedPath::reap() {
+void SharedPath::settle() {
   for (const std::string& name : std::exchange(gone_, {})) {
     const auto found = clients_.find(name);
     if (found == clients_.end()) continue;
@@ -299,7 +302,7 @@ void SharedPath::expire(Instant now) {
       mark_gone(*peer);
     }
   }
-  reap();
+  settle();
 }
 
 }  // namespace vnet::dgram

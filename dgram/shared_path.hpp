@@ -28,7 +28,7 @@
 
 namespace vnet::dgram {
 
-class SharedPath final : public Watched {
+class SharedPath final : public Watched, public Listener {
  public:
   static constexpr std::size_t kMaxClients = 4096;
   static constexpr Duration kProbeInterval = std::chrono::seconds{5};
@@ -46,6 +46,7 @@ class SharedPath final : public Watched {
   void on_ready(bool readable, bool writable) override;
   [[nodiscard]] Instant next_deadline() const noexcept { return std::min(next_probe_, next_retry_); }
   void expire(Instant now);
+  void settle() override;
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] BufferSizes buffers() const noexcept { return buffers_; }
@@ -68,7 +69,6 @@ class SharedPath final : public Watched {
   void mark_gone(Peer& peer);
   void share_out(int newcomers);
   void retry();
-  void reap();
 
   std::string path_;
   std::uint32_t origin_;

@@ -41,10 +41,13 @@ class StreamPath::Connection final : public Client, public Watched {
   }
 
   void on_ready(bool readable, bool writable) override {
+    StreamPath& owner = owner_;
+    owner.busy_ = true;  // a batch of ours may find our own end: not before we are done
     if (writable) drain();
     if (readable) read();
     update_watch();
-    owner_.reap();
+    owner.busy_ = false;
+    owner.settle();
   }
 
  private:
@@ -129,7 +132,9 @@ class StreamPath::Connection final : public Client, public Watched {
   }
 
   void end() {
-    if (!std::exchange(ended_, true)) owner_.ended_.push_back(fd_.get());
+    if (std::exchange(ended_, true)) return;
+    owner_.ended_.push_back(fd_.get());
+    owner_.switchboard_.on_trouble(owner_);
   }
 
   void update_watch() {
@@ -187,7 +192,8 @@ void StreamPath::on_ready(bool readable, bool) {
   }
 }
 
-void StreamPath::reap() {
+void StreamPath::settle() {
+  if (busy_) return;
   for (const int fd : std::exchange(ended_, {})) {
     const auto found = connections_.find(fd);
     if (found == connections_.end()) continue;

@@ -17,7 +17,7 @@
 
 namespace vnet::dgram {
 
-class StreamPath final : public Watched {
+class StreamPath final : public Watched, public Listener {
  public:
   static constexpr std::size_t kMaxClients = 4096;
   /// Bytes for one read: several of the largest frames, or a batch of ordinary ones.
@@ -28,8 +28,7 @@ class StreamPath final : public Watched {
   ~StreamPath() override;
 
   void on_ready(bool readable, bool writable) override;
-  /// Destroys connections that have ended; called between batches.
-  void reap();
+  void settle() override;
 
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return connections_.size(); }
@@ -50,6 +49,7 @@ class StreamPath final : public Watched {
   std::unordered_map<int, std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::vector<int> ended_;
   std::uint64_t accepted_ = 0;
+  bool busy_ = false;  ///< one of the connections is being served
 };
 
 }  // namespace vnet::dgram

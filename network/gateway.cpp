@@ -27,8 +27,9 @@ dns::ServerOptions dns_options(const NetworkConfig& config) {
   constexpr std::size_t kHeaders = Ipv6Packet::kHeaderSize + UdpDatagram::kHeaderSize;
   dns::ServerOptions options;
   if (const auto domain = dns::Name::parse(config.domain)) options.local.domain = *domain;
+  // The guest is one link away: what its OPT allows and the link carries in one piece need not be asked for by TCP.
   options.max_udp_payload =
-      static_cast<std::uint16_t>(std::clamp<std::size_t>(config.mtu - kHeaders, 512, dns::kDefaultUdpPayload));
+      static_cast<std::uint16_t>(std::clamp<std::size_t>(config.mtu - kHeaders, 512, NameService::kMaxUdpPayload));
   return options;
 }
 

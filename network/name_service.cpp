@@ -29,7 +29,7 @@ std::uint64_t NameService::tag(const MacAddress& mac, const IpAddress& local) co
 
 std::optional<DropReason> NameService::handle(const MacAddress& from, const IpAddress& local, const IpAddress& remote,
                                               std::uint16_t remote_port, ByteView query, Instant now, Outbox& out) {
-  FrameBuilder frame{out.room(dns::kDefaultUdpPayload)};
+  FrameBuilder frame{out.room(kMaxUdpPayload)};
   if (!frame.ok()) return DropReason::rate_limited;
   const std::uint64_t dropped_before = server_.counters().dropped;
   const dns::Client client{remote, remote_port, tag(from, local)};

@@ -20,6 +20,9 @@ inline constexpr std::uint16_t kDnsPort = 53;
 
 class NameService {
  public:
+  /// The largest answer over UDP, in bytes, where a network's MTU is above that; the size most resolvers ask for.
+  static constexpr std::size_t kMaxUdpPayload = 4096;
+
   /// `mac` is the gateway's; `own` the addresses that it answers at, at most 256. The server `tcp` outlives this.
   NameService(dns::ServerOptions options, dns::RandomSource random, const MacAddress& mac, std::vector<IpAddress> own,
               TcpServer& tcp);

@@ -270,6 +270,24 @@ TEST(LeaseStore, FullDiskIsToldOnceAndMadeUpForLater) {
   EXPECT_EQ(open(folder)->size(), 30U);
 }
 
+TEST(LeaseStore, DiskThatIsFullAtTheStartKeepsNobodyFromStarting) {
+  const TempFolder folder;
+  folder.write("leases.jsonl", journal_of(3));
+  std::unique_ptr<LeaseStore> store;
+  {
+    const FullDisk full{0};
+    store = open(folder);
+    ASSERT_NE(store, nullptr);
+    EXPECT_EQ(store->size(), 3U);
+    store->note("lan", granted(4, moment(3600).now), moment(1));
+    EXPECT_FALSE(store->commit(moment(10)));
+  }
+  EXPECT_TRUE(store->commit(moment(20)));
+  EXPECT_THAT(store->take_messages(), ElementsAre(HasSubstr("cannot write"), HasSubstr("are kept again")));
+  store.reset();
+  EXPECT_EQ(open(folder)->size(), 4U);
+}
+
 TEST(LeaseStore, NoRoomForASecondFileLeavesRoomForLines) {
   const TempFolder folder;
   auto store = open(folder);

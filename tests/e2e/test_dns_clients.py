@@ -7,7 +7,7 @@ import harness
 import needs
 
 GATEWAY = '192.168.1.1'
-MANY = [f'text {number:02}, long enough that all together do not fit into 512 bytes' for number in range(20)]
+MANY = [f'text {number:02}, long enough that all together do not fit into 512 bytes' for number in range(17)]
 CONFIG = {
     'networks': [{
         'name': 'home', 'ipv4': f'{GATEWAY}/24', 'ipv6': '2052::1/64',

@@ -41,8 +41,9 @@ TEST_F(FabricForward, ABroadcastReachesEverybodyElse) {
 }
 
 TEST_F(FabricForward, AMulticastLikeThatOfMdnsReachesEverybodyElse) {
-  const Bytes frame = udp(Way4{alice.mac, *MacAddress::parse("01:00:5e:00:00:fb"), ip4("192.168.127.100"), ip4("224.0.0.251")},
-                          5353, 5353, text_bytes("alice.local"));
+  const Bytes frame =
+      udp(Way4{alice.mac, *MacAddress::parse("01:00:5e:00:00:fb"), ip4("192.168.127.100"), ip4("224.0.0.251")}, 5353,
+          5353, text_bytes("alice.local"));
   sim.send(alice, frame);
   EXPECT_THAT(bob.take(), ElementsAre(frame));
   EXPECT_THAT(carol.take(), ElementsAre(frame));

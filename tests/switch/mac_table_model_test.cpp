@@ -61,8 +61,8 @@ class Model {
     return entry.pinned || now - entry.seen < kLimits.age;
   }
   [[nodiscard]] bool full(PortId port) const {
-    const auto behind =
-        std::count_if(entries_.begin(), entries_.end(), [port](const auto& entry) { return entry.second.port == port; });
+    const auto behind = std::count_if(entries_.begin(), entries_.end(),
+                                      [port](const auto& entry) { return entry.second.port == port; });
     return entries_.size() >= kLimits.max_entries || behind >= kLimits.max_per_port;
   }
   void sweep(Instant now) {
@@ -81,8 +81,8 @@ class Model {
     if (was_fresh && entry.moves >= MacTable::kMaxMoves) {
       return std::exchange(entry.refused, true) ? Learned::flapping : Learned::flapping_began;
     }
-    const auto behind =
-        std::count_if(entries_.begin(), entries_.end(), [port](const auto& other) { return other.second.port == port; });
+    const auto behind = std::count_if(entries_.begin(), entries_.end(),
+                                      [port](const auto& other) { return other.second.port == port; });
     if (behind >= kLimits.max_per_port) return Learned::full;
     entry.port = port;
     entry.seen = now;
