@@ -66,12 +66,6 @@ std::vector<std::string> Hub::describe() const {
   return lines;
 }
 
-void Hub::unlink() {
-  for (const auto& path : shared_) path->unlink();
-  for (const auto& path : own_) path->unlink();
-  for (const auto& path : streams_) path->unlink();
-}
-
 Result<l2::PortId, DropReason> Hub::find_port(const dgram::Client& client, std::span<const ByteView> frames) const {
   const Origin& origin = origins_[client.origin()];
   if (origin.port != l2::kNoPort) return origin.port;

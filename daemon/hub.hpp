@@ -40,8 +40,6 @@ class Hub final : public dgram::Switchboard {
   [[nodiscard]] dgram::SystemResult<void> listen_own(std::string path, l2::PortId port);
   /// A descriptor that was handed over for `port`.
   [[nodiscard]] dgram::SystemResult<void> attach(dgram::Fd fd, l2::PortId port);
-  /// Removes the socket files.
-  void unlink();
 
   /// Called before frames are sent, when leases have been given that must be on disk first.
   void before_send(std::function<void()> commit) { commit_ = std::move(commit); }

@@ -59,7 +59,7 @@ dgram::SystemResult<void> LeaseStore::load(const Moment& at) {
   if (!damage.empty()) {
     const auto aside = folder_.set_aside(name);
     if (!aside) return fail(aside.error());
-    say(damage + "; " + std::to_string(table_.size()) + " leases kept, the file as it was is now " + folder_.path() +
+    say(damage + "; leases kept: " + std::to_string(table_.size()) + "; the file as it was is now " + folder_.path() +
         "/" + *aside);
   }
   const auto written = rewrite(at);
@@ -86,7 +86,7 @@ std::string LeaseStore::read(const dgram::Fd& file) {
   reader.finish();
   if (error != 0) return place + " cannot be read to its end: " + std::strerror(error);
   if (size > 0) return place + " is longer than " + std::to_string(kMaxJournalBytes) + " bytes";
-  if (reader.bad_lines() > 0) return place + " has " + std::to_string(reader.bad_lines()) + " damaged lines";
+  if (reader.bad_lines() > 0) return place + ": damaged lines: " + std::to_string(reader.bad_lines());
   if (!reader.has_header()) return place + " does not begin with the header of a lease journal of this version";
   return {};
 }

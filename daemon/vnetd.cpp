@@ -108,7 +108,6 @@ void Vnetd::run() {
   loop_.run();
   spdlog::info("asked to stop");
   log_counters(fabric_, hub_.door_drops());
-  hub_.unlink();
   fabric_.set_observer(nullptr);
 }
 

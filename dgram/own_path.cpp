@@ -24,7 +24,7 @@ SystemResult<std::unique_ptr<OwnPath>> OwnPath::adopt(Fd fd, std::uint32_t origi
 OwnPath::OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch, Switchboard& switchboard,
                  ReceiveBatch& batch)
     : Client(path.empty() ? "fd " + std::to_string(fd.get()) : path, origin),
-      path_(std::move(path)),
+      file_(std::move(path)),
       fd_(std::move(fd)),
       connected_(connected),
       poller_(poller),
@@ -39,10 +39,6 @@ OwnPath::OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, 
 OwnPath::~OwnPath() {
   watch_.remove(handle_);
   poller_.forget(fd_.get());
-}
-
-void OwnPath::unlink() const {
-  if (!path_.empty()) ::unlink(path_.c_str());
 }
 
 void OwnPath::send(std::span<const ByteView> frames, Delivery& delivery) {
@@ -100,7 +96,7 @@ bool OwnPath::accept_peer(std::size_t slot) {
   if (name.empty()) {
     switchboard_.on_refused(this, batch_.frame(slot), DropReason::unbound_sender);
     if (!std::exchange(said_unbound_, true)) {
-      switchboard_.on_notice("the client of " + path_ + " is bound to no path; it cannot be answered");
+      switchboard_.on_notice("the client of " + file_.path() + " is bound to no path; it cannot be answered");
     }
     return false;
   }
@@ -129,7 +125,7 @@ void OwnPath::settle() {
 }
 
 void OwnPath::probe() {
-  if (connected_ && !path_.empty() && connect_to(fd_, remote_address_) != 0) lose_peer();
+  if (connected_ && !file_.path().empty() && connect_to(fd_, remote_address_) != 0) lose_peer();
 }
 
 void OwnPath::lose_peer() {
@@ -141,7 +137,7 @@ void OwnPath::lose_peer() {
   connected_ = false;
   lost_ = false;
   // What the old peer had sent and we had not read is discarded by the kernel with the connection; read it first.
-  if (!path_.empty()) disconnect(fd_);
+  if (!file_.path().empty()) disconnect(fd_);
   switchboard_.on_gone(*this, "the client's socket is gone");
 }
 

@@ -37,9 +37,8 @@ class OwnPath final : public Client, public Watched, public Listener {
 
   /// Whether a peer is known.
   [[nodiscard]] bool connected() const noexcept { return connected_; }
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] const std::string& remote() const noexcept { return remote_; }
-  void unlink() const;
 
  private:
   OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch, Switchboard& switchboard,
@@ -50,7 +49,7 @@ class OwnPath final : public Client, public Watched, public Listener {
   void lose_peer();
   void update_watch();
 
-  std::string path_;  ///< empty for an end of a pair
+  SocketFile file_;  ///< none for an end of a pair
   Fd fd_;
   bool connected_;
   Poller& poller_;

@@ -167,7 +167,7 @@ SystemResult<std::unique_ptr<SharedPath>> SharedPath::open(std::string path, std
 
 SharedPath::SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard,
                        ReceiveBatch& batch)
-    : path_(std::move(path)),
+    : file_(std::move(path)),
       origin_(origin),
       fd_(std::move(fd)),
       poller_(poller),
@@ -183,8 +183,6 @@ SharedPath::~SharedPath() {
   std::exchange(clients_, {}).clear();
   poller_.forget(fd_.get());
 }
-
-void SharedPath::unlink() const { ::unlink(path_.c_str()); }
 
 void SharedPath::on_ready(bool readable, bool) {
   if (!readable) return;
@@ -226,7 +224,7 @@ SharedPath::Peer* SharedPath::peer_of(std::size_t slot) {
   if (name.empty()) {
     switchboard_.on_refused(nullptr, batch_.frame(slot), DropReason::unbound_sender);
     if (!std::exchange(said_unbound_, true)) {
-      switchboard_.on_notice("a client sends to " + path_ +
+      switchboard_.on_notice("a client sends to " + file_.path() +
                              " from a socket that is bound to no path; it cannot be answered and its frames are "
                              "refused (bind it to a path of its own first)");
     }

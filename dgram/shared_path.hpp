@@ -48,11 +48,9 @@ class SharedPath final : public Watched, public Listener {
   void expire(Instant now);
   void settle() override;
 
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] BufferSizes buffers() const noexcept { return buffers_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return clients_.size(); }
-  /// The socket file is taken away, unless somebody else has replaced it.
-  void unlink() const;
 
  private:
   class Peer;
@@ -70,7 +68,7 @@ class SharedPath final : public Watched, public Listener {
   void share_out(int newcomers);
   void retry();
 
-  std::string path_;
+  SocketFile file_;
   std::uint32_t origin_;
   Fd fd_;
   Poller& poller_;

@@ -112,6 +112,19 @@ SystemResult<void> bind_replacing_stale(const Fd& fd, std::string_view path) {
   return {};
 }
 
+SocketFile::SocketFile(std::string path) : path_(std::move(path)) {
+  struct stat info {};
+  if (::lstat(path_.c_str(), &info) != 0) return;
+  device_ = info.st_dev;
+  inode_ = info.st_ino;
+}
+
+SocketFile::~SocketFile() {
+  struct stat info {};
+  if (path_.empty() || ::lstat(path_.c_str(), &info) != 0) return;
+  if (info.st_dev == device_ && info.st_ino == inode_) ::unlink(path_.c_str());
+}
+
 int connect_to(const Fd& fd, const UnixAddress& peer) noexcept {
   return ::connect(fd.get(), peer.get(), peer.size) == 0 ? 0 : errno;
 }

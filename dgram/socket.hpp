@@ -5,6 +5,7 @@
 #pragma once
 
 #include <sys/socket.h>
+#include <sys/types.h>
 #include <sys/un.h>
 
 #include <cstddef>
@@ -73,6 +74,37 @@ struct UnixAddress {
 /// Binds `fd` to `path`. A socket file that nobody listens on is replaced; one that answers is refused with
 /// EADDRINUSE, and so is a file that is no socket.
 [[nodiscard]] SystemResult<void> bind_replacing_stale(const Fd& fd, std::string_view path);
+
+/// A socket's file, removed with the object unless somebody has put another in its place meanwhile.
+class SocketFile {
+ public:
+  /// No file.
+  SocketFile() noexcept = default;
+  /// The file at `path`, to which a socket of ours has just been bound.
+  explicit SocketFile(std::string path);
+  SocketFile(SocketFile&& other) noexcept { swap(other); }
+  SocketFile& operator=(SocketFile&& other) noexcept {
+    swap(other);
+    return *this;
+  }
+  SocketFile(const SocketFile&) = delete;
+  SocketFile& operator=(const SocketFile&) = delete;
+  ~SocketFile();
+
+  /// Empty where there is no file.
+  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+
+ private:
+  void swap(SocketFile& other) noexcept {
+    std::swap(path_, other.path_);
+    std::swap(device_, other.device_);
+    std::swap(inode_, other.inode_);
+  }
+
+  std::string path_;
+  dev_t device_ = 0;
+  ino_t inode_ = 0;
+};
 
 /// Connects, or connects anew. 0, or errno.
 [[nodiscard]] int connect_to(const Fd& fd, const UnixAddress& peer) noexcept;

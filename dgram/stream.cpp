@@ -162,7 +162,7 @@ SystemResult<std::unique_ptr<StreamPath>> StreamPath::open(std::string path, std
 }
 
 StreamPath::StreamPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, Switchboard& switchboard)
-    : path_(std::move(path)),
+    : file_(std::move(path)),
       origin_(origin),
       fd_(std::move(fd)),
       poller_(poller),
@@ -176,8 +176,6 @@ StreamPath::~StreamPath() {
   poller_.forget(fd_.get());
 }
 
-void StreamPath::unlink() const { ::unlink(path_.c_str()); }
-
 void StreamPath::on_ready(bool readable, bool) {
   while (readable) {
     Fd fd{::accept(fd_.get(), nullptr, nullptr)};
@@ -187,7 +185,7 @@ void StreamPath::on_ready(bool readable, bool) {
       continue;
     }
     const int number = fd.get();
-    std::string name = path_ + "#" + std::to_string(++accepted_);
+    std::string name = file_.path() + "#" + std::to_string(++accepted_);
     connections_[number] = std::make_unique<Connection>(*this, std::move(fd), std::move(name));
   }
 }

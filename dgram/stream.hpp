@@ -30,16 +30,15 @@ class StreamPath final : public Watched, public Listener {
   void on_ready(bool readable, bool writable) override;
   void settle() override;
 
-  [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] std::size_t client_count() const noexcept { return connections_.size(); }
-  void unlink() const;
 
  private:
   class Connection;
 
   StreamPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, Switchboard& switchboard);
 
-  std::string path_;
+  SocketFile file_;
   std::uint32_t origin_;
   Fd fd_;
   Poller& poller_;

@@ -92,6 +92,7 @@ void AddressService::apply(const dhcp::LeaseEvent& event, Instant now) {
     guard_.unbind(lease.ip);
     names_.end_lease(lease.mac, lease.ip);
   }
+  if (changes_.size() == kMaxChanges) changes_.erase(changes_.begin(), changes_.begin() + kMaxChanges / 2);
   changes_.push_back(event);
   events_.add({kind_of(event.kind), now, network_, std::string{names_.nic_name(lease.mac)},
                lease.ip.to_string() + " " + lease.mac.to_string()});

@@ -21,6 +21,8 @@ namespace vnet::network {
 
 class AddressService {
  public:
+  static constexpr std::size_t kMaxChanges = dhcp::Server::kMaxEvents;
+
   /// The references outlive this. `network` names the network in events, `mac` is the gateway's.
   AddressService(dhcp::ServerConfig config, std::string network, const MacAddress& mac, NicNames& names,
                  SourceGuard& guard, EventLog& events);
@@ -32,6 +34,7 @@ class AddressService {
 
   /// A lease from before a restart.
   bool restore(const dhcp::Lease& lease, Instant now);
+  /// At most kMaxChanges; the oldest go first where nobody takes them.
   [[nodiscard]] std::vector<dhcp::LeaseEvent> take_changes() { return std::exchange(changes_, {}); }
   [[nodiscard]] bool has_changes() const noexcept { return !changes_.empty(); }
 

@@ -61,7 +61,7 @@ Result<l2::PortId, DropReason> Fabric::admit(const MacAddress& source, std::opti
   const NetworkConfig& config = networks_[target]->config;
   if (source == config.mac) return fail(DropReason::source_gateway);
   if (!config.open) return fail(DropReason::not_member);
-  if (by_mac_.size() >= kMaxNics && !make_room()) return fail(DropReason::too_many_nics);
+  if (by_mac_.size() >= kMaxNics && !make_room(now)) return fail(DropReason::too_many_nics);
   return add_nic({name_from(source), source, target, true}, false, now);
 }
 
@@ -97,7 +97,7 @@ void Fabric::remove_nic(l2::PortId port, Instant now) {
   free_.push_back(port);
 }
 
-bool Fabric::make_room() {
+bool Fabric::make_room(Instant now) {
   l2::PortId oldest = l2::kNoPort;
   for (const auto& [mac, port] : by_mac_) {
     const Nic& nic = at(port);
@@ -105,7 +105,7 @@ bool Fabric::make_room() {
     if (oldest == l2::kNoPort || nic.detached_at < at(oldest).detached_at) oldest = port;
   }
   if (oldest == l2::kNoPort) return false;
-  remove_nic(oldest, at(oldest).detached_at);
+  remove_nic(oldest, now);
   return true;
 }
 

@@ -125,7 +125,7 @@ class Fabric {
   [[nodiscard]] Network& network_of(const Nic& nic) noexcept { return *networks_[nic.config.network]; }
   l2::PortId add_nic(NicConfig config, bool configured, Instant now);
   void remove_nic(l2::PortId port, Instant now);
-  [[nodiscard]] bool make_room();
+  [[nodiscard]] bool make_room(Instant now);
   void set_live(l2::PortId port, bool live);
 
   [[nodiscard]] std::optional<DropReason> check(const Nic& nic, const Network& network, ByteView frame) const noexcept;

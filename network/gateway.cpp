@@ -37,6 +37,7 @@ RouterConfig router_config(const NetworkConfig& config) {
   RouterConfig router;
   router.mac = config.mac;
   router.prefix = *config.ipv6;
+  router.alias = config.dns_ipv6;
   router.mtu = config.mtu;
   router.dns_servers = {config.dns_ipv6.value_or(config.ipv6->address)};
   router.search_domains = config.search;
@@ -56,8 +57,16 @@ Gateway::Gateway(const NetworkConfig& config, Random& random, const dns::RandomS
       names_(dns_.server().local()) {
   // Who configured a record was told of its errors when the configuration was checked.
   for (const dns::Record& record : config.records) (void)dns_.server().local().put(record);
-  if (config.dhcp) dhcp_.emplace(*config.dhcp, config.name, config.mac, names_, guard, events);
+  if (config.dhcp) {
+    dhcp::ServerConfig dhcp = *config.dhcp;
+    // Else a NIC could get, or give up, addresses in another's name.
+    if (config.port_security) dhcp.require_source_mac = true;
+    dhcp_.emplace(std::move(dhcp), config.name, config.mac, names_, guard, events);
+  }
   if (config.ipv6) discovery_.emplace(router_config(config));
+  for (const IpAddress& address : own_addresses(config)) {
+    if (const auto* v6 = std::get_if<Ipv6Address>(&address)) guard.bind(*v6, config.mac);
+  }
 }
 
 bool Gateway::is_own(Ipv4Address address) const noexcept {
@@ -65,7 +74,7 @@ bool Gateway::is_own(Ipv4Address address) const noexcept {
 }
 
 bool Gateway::is_own(const Ipv6Address& address) const noexcept {
-  return (discovery_ && discovery_->is_own(address)) || (config_.dns_ipv6 && address == *config_.dns_ipv6);
+  return discovery_ && discovery_->is_own(address);
 }
 
 bool Gateway::is_broadcast(Ipv4Address address) const noexcept {
@@ -102,7 +111,7 @@ Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
   const auto packet = Ipv4Packet::parse(frame.payload());
   if (!packet) return reason_of(packet.error());
   const Ipv4Address source = packet->source();
-  if (source.is_multicast() || source.is_broadcast() || source.is_loopback() || is_own(source)) {
+  if (source.is_multicast() || is_broadcast(source) || source.is_loopback() || is_own(source)) {
     return DropReason::malformed;
   }
   const Ipv4Address destination = packet->destination();
@@ -134,6 +143,7 @@ Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Pack
   if (udp->destination_port() == dhcp::kServerPort && dhcp_) {
     return dhcp_->handle(frame.source(), udp->payload(), now, outbox_);
   }
+  if (own && packet.source().is_unspecified()) return DropReason::malformed;
   if (udp->destination_port() == kDnsPort && own) {
     return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
                        outbox_);
@@ -173,6 +183,7 @@ Gateway::Verdict Gateway::handle_ipv6(const EthernetFrame& frame, Instant now) {
     constexpr std::uint8_t kNoRoute = 0;
     return unreachable6(frame, *packet, kNoRoute, DropReason::no_route, now);
   }
+  if (packet->source().is_unspecified()) return DropReason::malformed;
   switch (packet->protocol()) {
     case ip_protocol::kIcmp6: return handle_icmp6(frame, *packet, now);
     case ip_protocol::kUdp: return handle_udp6(frame, *packet, now);

@@ -1,5 +1,6 @@
 // The gateway's ICMP: echo (RFC 792, 4443), neighbor discovery by NeighborDiscovery, and errors that quote the packet
-// they are about, never about an error, a multicast or a fragment (RFC 1122, 3.2.2; RFC 4443, 2.4 e).
+// they are about, never about an error, a fragment, or what came to a group or as a link-layer broadcast (RFC 1122, 3.2.2;
+// RFC 4443, 2.4 e).
 #include "network/gateway.hpp"
 
 #include <algorithm>
@@ -36,6 +37,7 @@ Gateway::Verdict Gateway::handle_icmp4(const EthernetFrame& frame, const Ipv4Pac
   if (!message) return DropReason::malformed;
   if (checksum(message->bytes()) != 0) return DropReason::bad_checksum;
   if (message->type() != icmp_type::kEchoRequest) return std::nullopt;
+  if (packet.source().is_unspecified()) return DropReason::malformed;
   FrameBuilder answer{outbox_.room(message->bytes().size())};
   put_echo_reply(answer, icmp_type::kEchoReply, message->bytes());
   answer.fill_icmp_checksum();
@@ -59,6 +61,7 @@ Gateway::Verdict Gateway::handle_icmp6(const EthernetFrame& frame, const Ipv6Pac
     return dropped;
   }
   if (type != icmp6_type::kEchoRequest) return std::nullopt;
+  if (packet.source().is_unspecified()) return DropReason::malformed;
   const Ipv6Address destination = packet.destination();
   if (destination.is_multicast() && destination != Ipv6Address::all_nodes() &&
       destination != Ipv6Address::all_routers()) {
@@ -78,7 +81,9 @@ Gateway::Verdict Gateway::unreachable4(const EthernetFrame& frame, const Ipv4Pac
                                        DropReason reason, Instant now) {
   const bool about_icmp_error = packet.protocol() == ip_protocol::kIcmp && !packet.payload().empty() &&
                                 packet.payload()[0] != icmp_type::kEchoRequest;
-  if (!config_.ipv4 || about_icmp_error || packet.fragment_offset() != 0 || packet.source().is_unspecified()) {
+  const bool to_all = frame.destination().is_group();
+  if (!config_.ipv4 || about_icmp_error || to_all || packet.fragment_offset() != 0 ||
+      packet.source().is_unspecified()) {
     return reason;
   }
   if (!errors_.take(now)) return DropReason::rate_limited;
@@ -97,7 +102,8 @@ Gateway::Verdict Gateway::unreachable6(const EthernetFrame& frame, const Ipv6Pac
   constexpr std::uint8_t kInformational = 0x80;
   const bool about_icmp_error = packet.protocol() == ip_protocol::kIcmp6 && !packet.payload().empty() &&
                                 (packet.payload()[0] & kInformational) == 0;
-  if (about_icmp_error || packet.is_fragment() || packet.source().is_unspecified()) return reason;
+  const bool to_all = frame.destination().is_group();
+  if (about_icmp_error || to_all || packet.is_fragment() || packet.source().is_unspecified()) return reason;
   if (!errors_.take(now)) return DropReason::rate_limited;
   const ByteView quote = packet.bytes().first(std::min(packet.bytes().size(), kMaxQuote6));
   const Ipv6Address source = packet.source().is_link_local() ? discovery_->link_local() : config_.ipv6->address;

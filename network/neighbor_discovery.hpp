@@ -31,6 +31,7 @@ namespace vnet::network {
 struct RouterConfig {
   MacAddress mac;
   Ipv6Prefix prefix;  ///< the gateway's global address, and the /64 for SLAAC
+  std::optional<Ipv6Address> alias;  ///< a further address of the gateway's
   std::uint16_t mtu = 1500;
   std::vector<Ipv6Address> dns_servers;     ///< RDNSS
   std::vector<std::string> search_domains;  ///< DNSSL
@@ -56,7 +57,7 @@ class NeighborDiscovery {
   [[nodiscard]] static std::optional<SeenAddress> seen_address(const Ipv6Packet& packet, const IcmpMessage& message);
 
   [[nodiscard]] bool is_own(const Ipv6Address& address) const noexcept {
-    return address == config_.prefix.address || address == link_local_;
+    return address == config_.prefix.address || address == link_local_ || address == config_.alias;
   }
   [[nodiscard]] const Ipv6Address& link_local() const noexcept { return link_local_; }
 

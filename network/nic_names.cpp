@@ -44,6 +44,7 @@ void NicNames::add_nic(const MacAddress& mac, std::string_view name) {
     Station& other = stations_[owner->second];
     if (other.nic != wanted) drop_name(owner->second, other.hostname);
   }
+  if (entry->hostname == wanted) entry->hostname.clear();  // it has the name once, as the NIC's
   if (take_name(mac, wanted)) entry->nic = std::move(wanted);
   publish(*entry);
 }
@@ -58,9 +59,9 @@ void NicNames::remove_nic(const MacAddress& mac) {
 
 void NicNames::take_hostname(const MacAddress& mac, Station& entry, std::string_view hostname) {
   std::string wanted = lower(hostname);
-  if (wanted == entry.hostname || wanted == entry.nic) return;
+  if (wanted == entry.hostname) return;
   drop_name(mac, entry.hostname);
-  if (take_name(mac, wanted)) entry.hostname = std::move(wanted);
+  if (wanted != entry.nic && take_name(mac, wanted)) entry.hostname = std::move(wanted);
 }
 
 void NicNames::set_lease(const MacAddress& mac, Ipv4Address address, std::string_view hostname) {

@@ -30,7 +30,9 @@ bool SourceGuard::owns(Ipv4Address address, const MacAddress& mac) const {
 }
 
 bool SourceGuard::owns(const Ipv6Address& address, const MacAddress& mac) {
-  return address.is_unspecified() || address.is_link_local() || claim(address, mac);
+  if (address.is_unspecified()) return true;
+  if (const auto found = v6_.find(address); found != v6_.end()) return found->second == mac;
+  return address.is_link_local() || claim(address, mac);
 }
 
 bool SourceGuard::admits(ByteView frame, const MacAddress& mac) {

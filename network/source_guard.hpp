@@ -4,7 +4,8 @@
 // IPv6: link-local addresses are the NIC's own business; an address of the network's prefix belongs to the NIC that
 // used it first, most often in its duplicate address detection (first come, first served: RFC 6620, SAVI), up to
 // `kMaxAddressesPerNic`, until that NIC is detached. ARP is held to the same rule by its sender fields, and
-// Neighbor Advertisements by their target. VLAN tags do not hide a packet: what is looked at is behind them.
+// Neighbor Discovery by the address that a message claims. The gateway's addresses, its link-local one included, are
+// nobody else's. VLAN tags do not hide a packet: what is looked at is behind them.
 // A frame of another ethertype carries no address of ours and passes.
 #pragma once
 
@@ -30,6 +31,8 @@ class SourceGuard {
   /// `address` belongs to the NIC with `mac` from now on. Bounded by the leases and reservations that there can be.
   void bind(Ipv4Address address, const MacAddress& mac) { v4_[address] = mac; }
   void unbind(Ipv4Address address) { v4_.erase(address); }
+  /// `address`, of whatever scope, is for good that of the station with `mac`: the gateway.
+  void bind(const Ipv6Address& address, const MacAddress& mac) { v6_[address] = mac; }
   /// Gives up the IPv6 addresses of `mac`.
   void forget(const MacAddress& mac);
 
