@@ -53,9 +53,9 @@ bool shield_resolver(const std::string& instead) {
 std::optional<std::vector<std::string>> DhcpClient::find(const std::string& interface, const std::string& path) {
   const auto in_path = [&path](const std::string& program) {
     std::istringstream folders{path};
-    for (std::string folder; std::getline(folders, folder, ':');) {
-      folder.append("/").append(program);
-      if (::access(folder.c_str(), X_OK) == 0) return folder;
+    for (std::string file; std::getline(folders, file, ':');) {
+      file.append("/").append(program);
+      if (::access(file.c_str(), X_OK) == 0) return file;
     }
     return std::string{};
   };

@@ -17,8 +17,8 @@ namespace vnet::bench {
 
 /// How a NIC's socket is joined to the switch.
 struct NicSocket {
-  dgram::Fd fd;                  ///< receives
-  dgram::UnixAddress to;         ///< where frames are sent; of size zero on a connected socket
+  dgram::Fd fd;           ///< receives
+  dgram::UnixAddress to;  ///< where frames are sent; of size zero on a connected socket
   [[nodiscard]] bool connected() const noexcept { return to.size == 0; }
 };
 

@@ -189,8 +189,9 @@ std::unique_ptr<Subject> start_vnetd(const std::string& folder, std::size_t coun
   const std::string log = folder + "/vnetd.log";
   const std::string config = folder + "/vnetd.json";
   std::ofstream file(config);
-  file << R"({"networks":[{"name":"lan","mtu":65520,"dhcp":{"enabled":false}}],"listen":{"dgram":["shared"],"stream":[],)"
-       << R"("control":"control"},"nics":[)";
+  file
+      << R"({"networks":[{"name":"lan","mtu":65520,"dhcp":{"enabled":false}}],"listen":{"dgram":["shared"],"stream":[],)"
+      << R"("control":"control"},"nics":[)";
   for (std::size_t i = 0; attachment == Attachment::own_paths && i < count; ++i) {
     file << (i > 0 ? "," : "") << R"({"name":"n)" << i << R"(","mac":")" << mac_of(i).to_string() << R"(","dgram":"own)"
          << i << R"("})";
@@ -219,8 +220,8 @@ std::unique_ptr<Subject> start_vnetd(const std::string& folder, std::size_t coun
 
 std::unique_ptr<Subject> start_vde(const std::string& folder, std::size_t count) {
   const std::string log = folder + "/vde.log";
-  auto subject = std::make_unique<Vde>(spawn(
-      {"vde_switch", "-s", folder + "/vde.ctl", "-n", std::to_string(count + 8)}, log));
+  auto subject =
+      std::make_unique<Vde>(spawn({"vde_switch", "-s", folder + "/vde.ctl", "-n", std::to_string(count + 8)}, log));
   for (int i = 0; i < 300 && ::access((folder + "/vde.ctl/ctl").c_str(), F_OK) != 0; ++i) ::usleep(10'000);
   subject->nics.resize(count);
   for (std::size_t i = 0; i < count; ++i) {

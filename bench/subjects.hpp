@@ -22,7 +22,8 @@ class Subject {
   std::vector<NicSocket> nics;
 };
 
-/// Each starts a switch with `count` NICs and returns when frames flow; null, with the reason on stderr, when it cannot.
+/// Each starts a switch with `count` NICs and returns when frames flow; null, with the reason on stderr, when it
+/// cannot.
 [[nodiscard]] std::unique_ptr<Subject> start_relay(const std::string& folder, std::size_t count, Attachment attachment);
 [[nodiscard]] std::unique_ptr<Subject> start_vnetd(const std::string& folder, std::size_t count, Attachment attachment,
                                                    const std::string& program, bool capture);

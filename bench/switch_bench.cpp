@@ -2,9 +2,9 @@
 //
 //     switch_bench VNETD [SECONDS]
 //
-// What counts is the switch's CPU time per frame that arrived, since on a machine with few cores the wall clock measures
-// the load as much as the switch. Every number is a median of three runs; runs of different switches alternate, so
-// that a busy moment hits all of them. Ratios are to the bare relay on the same kind of sockets.
+// What counts is the switch's CPU time per frame that arrived, since on a machine with few cores the wall clock
+// measures the load as much as the switch. Every number is a median of three runs; runs of different switches
+// alternate, so that a busy moment hits all of them. Ratios are to the bare relay on the same kind of sockets.
 #include <sched.h>
 
 #include <algorithm>

@@ -6,8 +6,9 @@
 namespace vnet::daemon {
 namespace {
 
-/// How often the NICs' own sockets are asked whether their peers are there; their ends are mostly noticed at once.
-constexpr Duration kProbeInterval = std::chrono::seconds{5};
+/// How often the NICs' own sockets are asked whether their peers are there. A peer that was killed leaves its file
+/// behind and says nothing; until it is noticed its successor is refused.
+constexpr Duration kProbeInterval = std::chrono::seconds{1};
 
 }  // namespace
 

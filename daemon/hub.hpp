@@ -90,11 +90,11 @@ class Hub final : public dgram::Switchboard {
   std::vector<std::unique_ptr<dgram::SharedPath>> shared_;
   std::vector<std::unique_ptr<dgram::OwnPath>> own_;
   std::vector<std::unique_ptr<dgram::StreamPath>> streams_;
-  std::vector<dgram::Client*> clients_;  ///< by port; null where nothing is attached
+  std::vector<dgram::Client*> clients_;     ///< by port; null where nothing is attached
   std::vector<dgram::Listener*> troubled_;  ///< with clients that are gone, to be settled after the batch
   DropCounters door_drops_;
   Instant next_probe_ = kNever;  ///< of the NICs' own paths
-  Instant now_{};  ///< when the present batch came in
+  Instant now_{};                ///< when the present batch came in
 };
 
 }  // namespace vnet::daemon

@@ -4,10 +4,11 @@
 // says what is known of one address from then on, and replaces what earlier lines said of it:
 //
 //   {"format":"vnet leases","version":1,"fnv1a":"..."}
-//   {"network":"lan","ip":"192.168.127.5","mac":"52:..:01","client":"0152..01","hostname":"a","written":T,"expires":T,"fnv1a":"..."}
+//   {"network":"lan","ip":"192.168.127.5","mac":"52:cc:cc:cc:cc:05","client":"0152cccccccc05","hostname":"alice",
+//    "written":1700000000,"expires":1700003600,"fnv1a":"..."}      (in one line)
 //   {"network":"lan","ip":"192.168.127.5","forgotten":true,"fnv1a":"..."}
 //
-// `client` is the DHCP client's key in hexadecimal digits; T is Unix time in seconds. `fnv1a`, always last, is the
+// `client` is the DHCP client's key in hexadecimal digits; times are Unix seconds. `fnv1a`, always last, is the
 // 64-bit FNV-1a hash of all bytes before its comma, so a line stands or falls by itself: one that was cut short,
 // overwritten or edited by hand is bad and costs nothing but itself. The hash finds accidents, it is no signature:
 // who can write the file is trusted. Members that this version does not know are let pass.

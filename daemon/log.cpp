@@ -54,8 +54,7 @@ void start_log(LogLevel level, bool json) {
   auto log = spdlog::stderr_color_mt("vnetd");
   if (json) {
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
-    formatter->add_flag<JsonMessage>('*').set_pattern(
-        R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":%*})");
+    formatter->add_flag<JsonMessage>('*').set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":%*})");
     log->set_formatter(std::move(formatter));
   } else {
     log->set_pattern("%H:%M:%S.%e %^%-5l%$ %v");

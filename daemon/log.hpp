@@ -7,8 +7,8 @@
 #include "daemon/options.hpp"
 #include "network/event.hpp"
 #include "network/fabric.hpp"
-#include "packet/drop_reason.hpp"
 #include "network/token_bucket.hpp"
+#include "packet/drop_reason.hpp"
 
 namespace vnet::daemon {
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "dns/record.hpp"
+#include "pcap/filter.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -107,6 +108,10 @@ std::size_t network_index(const Config& config, std::string_view name) {
 }
 
 std::optional<std::string> setup_problem(const Config& config) {
+  if (config.capture) {
+    const auto filter = capture::Filter::compile(config.capture->filter);
+    if (!filter) return "/capture/filter: found " + in_quotes(config.capture->filter) + "; " + filter.error();
+  }
   for (const network::NetworkConfig& network : network_configs(config)) {
     if (network.dhcp) {
       if (auto problem = dhcp::problem(*network.dhcp)) return "network " + network.name + ": dhcp: " + *problem;

@@ -1,4 +1,5 @@
-// From the configuration's words to the fabric's: what each network and NIC of a Config is for the machines in network/.
+// From the configuration's words to the fabric's: what each network and NIC of a Config is for the machines in
+// network/.
 #pragma once
 
 #include <optional>
@@ -18,7 +19,7 @@ namespace vnet::daemon {
 [[nodiscard]] std::size_t network_index(const Config& config, std::string_view name);
 
 /// One sentence about what the machines behind the schema do not accept (a DNS record that contradicts itself, a DHCP
-/// option that is the server's own); nullopt: nothing.
+/// option that is the server's own, a capture filter that libpcap cannot read); nullopt: nothing.
 [[nodiscard]] std::optional<std::string> setup_problem(const Config& config);
 
 }  // namespace vnet::daemon

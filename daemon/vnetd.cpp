@@ -32,8 +32,7 @@ Vnetd::Vnetd(Config config, const std::string& runtime_folder)
       fabric_(network_configs(config_), nic_configs(config_), config_.seed.value_or(os_random()), os_random),
       hub_(fabric_, loop_, notice),
       names_(
-          config_, fabric_, loop_, [this] { return loop_.now(); },
-          [this] { hub_.end_batch(); }, notice) {
+          config_, fabric_, loop_, [this] { return loop_.now(); }, [this] { hub_.end_batch(); }, notice) {
   open_leases();
   open_capture();
   make_socket_folder(runtime_folder);

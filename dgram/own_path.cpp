@@ -6,8 +6,8 @@
 
 namespace vnet::dgram {
 
-SystemResult<std::unique_ptr<OwnPath>> OwnPath::open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
-                                                     Switchboard& switchboard, ReceiveBatch& batch) {
+SystemResult<std::unique_ptr<OwnPath>> OwnPath::open(std::string path, std::uint32_t origin, Poller& poller,
+                                                     PathWatch& watch, Switchboard& switchboard, ReceiveBatch& batch) {
   auto fd = make_socket(SOCK_DGRAM);
   if (!fd) return fail(fd.error());
   if (const auto bound = bind_replacing_stale(*fd, path); !bound) return fail(bound.error());
@@ -21,8 +21,8 @@ SystemResult<std::unique_ptr<OwnPath>> OwnPath::adopt(Fd fd, std::uint32_t origi
   return std::unique_ptr<OwnPath>{new OwnPath({}, origin, std::move(fd), true, poller, watch, switchboard, batch)};
 }
 
-OwnPath::OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch, Switchboard& switchboard,
-                 ReceiveBatch& batch)
+OwnPath::OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch,
+                 Switchboard& switchboard, ReceiveBatch& batch)
     : Client(path.empty() ? "fd " + std::to_string(fd.get()) : path, origin),
       file_(std::move(path)),
       fd_(std::move(fd)),
@@ -66,7 +66,7 @@ bool OwnPath::receive_batch() {
   const bool learning = !connected_;
   const int count = batch_.receive(fd_.get(), learning);
   if (count < 0) {
-    lose_peer();
+    disconnect_peer();
     return false;
   }
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
@@ -101,7 +101,11 @@ bool OwnPath::accept_peer(std::size_t slot) {
     return false;
   }
   remote_address_ = batch_.sender(slot);
-  if (connect_to(fd_, remote_address_) != 0) return false;
+  if (connect_to(fd_, remote_address_) != 0) {
+    // It has gone already, or hears somebody else.
+    switchboard_.on_refused(this, batch_.frame(slot), DropReason::unbound_sender);
+    return false;
+  }
   remote_ = name;
   connected_ = true;
   sender_.use(fd_.get());
@@ -129,6 +133,14 @@ void OwnPath::probe() {
 }
 
 void OwnPath::lose_peer() {
+  // What it has sent and we have not read is discarded by the kernel with the connection: its last words come first.
+  for (int turn = 0; turn < kBatchesPerTurn && connected_; ++turn) {
+    if (!receive_batch()) break;
+  }
+  disconnect_peer();
+}
+
+void OwnPath::disconnect_peer() {
   if (!connected_) return;
   sender_.abandon(tag, switchboard_, DropReason::detached);
   update_watch();
@@ -136,7 +148,6 @@ void OwnPath::lose_peer() {
   handle_ = -1;
   connected_ = false;
   lost_ = false;
-  // What the old peer had sent and we had not read is discarded by the kernel with the connection; read it first.
   if (!file_.path().empty()) disconnect(fd_);
   switchboard_.on_gone(*this, "the client's socket is gone");
 }

@@ -22,11 +22,13 @@ namespace vnet::dgram {
 
 class OwnPath final : public Client, public Watched, public Listener {
  public:
-  [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
+  [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> open(std::string path, std::uint32_t origin,
+                                                                   Poller& poller, PathWatch& watch,
                                                                    Switchboard& switchboard, ReceiveBatch& batch);
   /// Takes over one end of a datagram socket pair.
-  [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> adopt(Fd fd, std::uint32_t origin, Poller& poller, PathWatch& watch,
-                                                                    Switchboard& switchboard, ReceiveBatch& batch);
+  [[nodiscard]] static SystemResult<std::unique_ptr<OwnPath>> adopt(Fd fd, std::uint32_t origin, Poller& poller,
+                                                                    PathWatch& watch, Switchboard& switchboard,
+                                                                    ReceiveBatch& batch);
   ~OwnPath() override;
 
   void send(std::span<const ByteView> frames, Delivery& delivery) override;
@@ -41,12 +43,13 @@ class OwnPath final : public Client, public Watched, public Listener {
   [[nodiscard]] const std::string& remote() const noexcept { return remote_; }
 
  private:
-  OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch, Switchboard& switchboard,
-          ReceiveBatch& batch);
+  OwnPath(std::string path, std::uint32_t origin, Fd fd, bool connected, Poller& poller, PathWatch& watch,
+          Switchboard& switchboard, ReceiveBatch& batch);
   bool receive_batch();
   bool accept_peer(std::size_t slot);
   void check_peer();
   void lose_peer();
+  void disconnect_peer();
   void update_watch();
 
   SocketFile file_;  ///< none for an end of a pair

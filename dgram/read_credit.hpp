@@ -3,9 +3,9 @@
 // A client that has connected itself to our shared path hears that socket only, so all such clients are sent to
 // through it. On Linux a datagram is charged to its sender's buffer until it is read: one client that does not read
 // would in time hold the whole buffer, and nobody else could be sent anything. So each gets a share, and must have
-// read before it gets more. The kernel does not tell who has read what; but a descriptor that travels with a datagram is
-// closed when a reader that wants no descriptors takes the datagram. So now and then a frame carries the write end of a
-// pipe, and when its read end says "hung up", everything up to that frame has been read.
+// read before it gets more. The kernel does not tell who has read what; but a descriptor that travels with a datagram
+// is closed when a reader that wants no descriptors takes the datagram. So now and then a frame carries the write end
+// of a pipe, and when its read end says "hung up", everything up to that frame has been read.
 //
 // A reader that keeps the descriptors (none is known) is not starved: when nothing at all is unread of what the socket
 // has sent, every share is whole again. Elsewhere than on Linux a datagram is charged to its receiver, and credit is
@@ -56,9 +56,9 @@ class ReadCredit final : public Watched {
   Poller& poller_;
   std::function<void()> on_return_;
   std::size_t limit_ = 0;
-  std::size_t unread_ = 0;    ///< bytes charged and not known to be read
-  std::size_t covered_ = 0;   ///< of these, what the token under way stands for
-  Fd token_;                  ///< the read end of the pipe whose write end travels
+  std::size_t unread_ = 0;   ///< bytes charged and not known to be read
+  std::size_t covered_ = 0;  ///< of these, what the token under way stands for
+  Fd token_;                 ///< the read end of the pipe whose write end travels
 };
 
 }  // namespace vnet::dgram

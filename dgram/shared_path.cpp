@@ -37,12 +37,17 @@ class SharedPath::Peer final : public Client, public Watched {
         address_(address),
         credit_(owner.poller_, [this] { retry(); }) {
     choose_way();
-    watch_ = owner_.watch_.add(peer(), [&shared = owner_, path = peer()] { shared.probe(path); });
+    watch();
   }
   ~Peer() override {
     owner_.watch_.remove(watch_);
     stop_waiting();
     set_shared(false);
+  }
+
+  /// Has the client's file watched until something happens to it, which is told once.
+  void watch() {
+    watch_ = owner_.watch_.add(peer(), [&shared = owner_, path = peer()] { shared.probe(path); });
   }
 
   void send(std::span<const ByteView> frames, Delivery& delivery) override {
@@ -125,8 +130,7 @@ class SharedPath::Peer final : public Client, public Watched {
   void wait_if_backlogged() {
     if (shared_) {
       if (sender_.backlogged()) {
-        owner_.next_retry_ =
-            std::min<Instant>(owner_.next_retry_, owner_.switchboard_.now() + owner_.retry_interval_);
+        owner_.next_retry_ = std::min<Instant>(owner_.next_retry_, owner_.switchboard_.now() + owner_.retry_interval_);
       }
       return;
     }
@@ -156,8 +160,9 @@ class SharedPath::Peer final : public Client, public Watched {
   DatagramSender sender_;
 };
 
-SystemResult<std::unique_ptr<SharedPath>> SharedPath::open(std::string path, std::uint32_t origin, Poller& poller, PathWatch& watch,
-                                                           Switchboard& switchboard, ReceiveBatch& batch) {
+SystemResult<std::unique_ptr<SharedPath>> SharedPath::open(std::string path, std::uint32_t origin, Poller& poller,
+                                                           PathWatch& watch, Switchboard& switchboard,
+                                                           ReceiveBatch& batch) {
   auto fd = make_socket(SOCK_DGRAM);
   if (!fd) return fail(fd.error());
   if (const auto bound = bind_replacing_stale(*fd, path); !bound) return fail(bound.error());
@@ -165,8 +170,8 @@ SystemResult<std::unique_ptr<SharedPath>> SharedPath::open(std::string path, std
       new SharedPath(std::move(path), origin, std::move(*fd), poller, watch, switchboard, batch)};
 }
 
-SharedPath::SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard,
-                       ReceiveBatch& batch)
+SharedPath::SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch,
+                       Switchboard& switchboard, ReceiveBatch& batch)
     : file_(std::move(path)),
       origin_(origin),
       fd_(std::move(fd)),
@@ -254,7 +259,9 @@ void SharedPath::mark_gone(Peer& peer) {
 void SharedPath::probe(std::string_view name) {
   const auto found = clients_.find(name);
   if (found == clients_.end()) return;
-  if (!found->second->choose_way()) {
+  if (found->second->choose_way()) {
+    found->second->watch();  // the file was merely touched, or is a successor's
+  } else {
     found->second->give_up(switchboard_);
     mark_gone(*found->second);
   }

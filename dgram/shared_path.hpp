@@ -38,9 +38,9 @@ class SharedPath final : public Watched, public Listener {
   static constexpr Duration kLongestRetryInterval = std::chrono::milliseconds{256};
 
   /// Binds `path`; see bind_replacing_stale for what may be in the way.
-  [[nodiscard]] static SystemResult<std::unique_ptr<SharedPath>> open(std::string path, std::uint32_t origin, Poller& poller,
-                                                                      PathWatch& watch, Switchboard& switchboard,
-                                                                      ReceiveBatch& batch);
+  [[nodiscard]] static SystemResult<std::unique_ptr<SharedPath>> open(std::string path, std::uint32_t origin,
+                                                                      Poller& poller, PathWatch& watch,
+                                                                      Switchboard& switchboard, ReceiveBatch& batch);
   ~SharedPath() override;
 
   void on_ready(bool readable, bool writable) override;
@@ -59,7 +59,8 @@ class SharedPath final : public Watched, public Listener {
     std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
   };
 
-  SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard, ReceiveBatch& batch);
+  SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard,
+             ReceiveBatch& batch);
   bool receive_batch();
   [[nodiscard]] Peer* peer_of(std::size_t slot);
   [[nodiscard]] Peer* add_peer(std::string_view name, const UnixAddress& address);

@@ -112,7 +112,7 @@ class SocketFile {
 void disconnect(const Fd& fd) noexcept;
 
 struct BufferSizes {
-  int send = 0;     ///< bytes granted, as the kernel counts them
+  int send = 0;  ///< bytes granted, as the kernel counts them
   int receive = 0;
 };
 /// Asks for `bytes` in both directions, or as much as an ordinary user may have.

@@ -17,7 +17,8 @@ constexpr std::size_t kFramesPerWrite = 64;
 
 class StreamPath::Connection final : public Client, public Watched {
  public:
-  Connection(StreamPath& owner, Fd fd, std::string name) : Client(std::move(name), owner.origin_), owner_(owner), fd_(std::move(fd)) {
+  Connection(StreamPath& owner, Fd fd, std::string name)
+      : Client(std::move(name), owner.origin_), owner_(owner), fd_(std::move(fd)) {
     enlarge_buffers(fd_, kBufferBytes);
     owner_.poller_.watch(fd_.get(), true, false, *this);
   }
@@ -153,7 +154,8 @@ class StreamPath::Connection final : public Client, public Watched {
   bool watching_writable_ = false;
 };
 
-SystemResult<std::unique_ptr<StreamPath>> StreamPath::open(std::string path, std::uint32_t origin, Poller& poller, Switchboard& switchboard) {
+SystemResult<std::unique_ptr<StreamPath>> StreamPath::open(std::string path, std::uint32_t origin, Poller& poller,
+                                                           Switchboard& switchboard) {
   auto fd = make_socket(SOCK_STREAM);
   if (!fd) return fail(fd.error());
   if (const auto bound = bind_replacing_stale(*fd, path); !bound) return fail(bound.error());

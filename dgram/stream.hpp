@@ -23,8 +23,8 @@ class StreamPath final : public Watched, public Listener {
   /// Bytes for one read: several of the largest frames, or a batch of ordinary ones.
   static constexpr std::size_t kReadBytes = 256 * 1024;
 
-  [[nodiscard]] static SystemResult<std::unique_ptr<StreamPath>> open(std::string path, std::uint32_t origin, Poller& poller,
-                                                                      Switchboard& switchboard);
+  [[nodiscard]] static SystemResult<std::unique_ptr<StreamPath>> open(std::string path, std::uint32_t origin,
+                                                                      Poller& poller, Switchboard& switchboard);
   ~StreamPath() override;
 
   void on_ready(bool readable, bool writable) override;

@@ -6,8 +6,10 @@
 // largest frame cannot be skipped, because nothing says that what follows is a frame boundary: the stream is broken.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "packet/bytes.hpp"
@@ -22,6 +24,7 @@ class StreamDecoder {
   /// Appends the frames that end within `bytes` to `frames`; they are views of `bytes` or of the decoder, valid until
   /// the next call. False when the stream is broken for good.
   [[nodiscard]] bool feed(ByteView bytes, std::vector<ByteView>& frames) {
+    if (broken_) return false;
     whole_.clear();
     if (!partial_.empty()) {
       bytes = complete_partial(bytes);

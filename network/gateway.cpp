@@ -73,9 +73,7 @@ bool Gateway::is_own(Ipv4Address address) const noexcept {
   return (config_.ipv4 && address == config_.ipv4->address) || (config_.dns_ipv4 && address == *config_.dns_ipv4);
 }
 
-bool Gateway::is_own(const Ipv6Address& address) const noexcept {
-  return discovery_ && discovery_->is_own(address);
-}
+bool Gateway::is_own(const Ipv6Address& address) const noexcept { return discovery_ && discovery_->is_own(address); }
 
 bool Gateway::is_broadcast(Ipv4Address address) const noexcept {
   return address.is_broadcast() || (config_.ipv4 && address == config_.ipv4->broadcast());
@@ -209,9 +207,8 @@ Gateway::Verdict Gateway::handle_udp6(const EthernetFrame& frame, const Ipv6Pack
 
 void Gateway::remember(const IpAddress& address, const MacAddress& mac, Instant now) {
   if (neighbors_.size() >= kMaxNeighbors && !neighbors_.contains(address)) {
-    neighbors_.erase(std::min_element(neighbors_.begin(), neighbors_.end(), [](const auto& a, const auto& b) {
-      return a.second.seen < b.second.seen;
-    }));
+    neighbors_.erase(std::min_element(neighbors_.begin(), neighbors_.end(),
+                                      [](const auto& a, const auto& b) { return a.second.seen < b.second.seen; }));
   }
   neighbors_[address] = {mac, now};
 }

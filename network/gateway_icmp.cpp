@@ -1,9 +1,9 @@
 // The gateway's ICMP: echo (RFC 792, 4443), neighbor discovery by NeighborDiscovery, and errors that quote the packet
-// they are about, never about an error, a fragment, or what came to a group or as a link-layer broadcast (RFC 1122, 3.2.2;
-// RFC 4443, 2.4 e).
-#include "network/gateway.hpp"
-
+// they are about, never about an error, a fragment, or what came to a group or as a link-layer broadcast (RFC
+// 1122, 3.2.2; RFC 4443, 2.4 e).
 #include <algorithm>
+
+#include "network/gateway.hpp"
 
 namespace vnet::network {
 namespace {

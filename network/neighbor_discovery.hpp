@@ -30,7 +30,7 @@ namespace vnet::network {
 /// What the gateway tells about the IPv6 network.
 struct RouterConfig {
   MacAddress mac;
-  Ipv6Prefix prefix;  ///< the gateway's global address, and the /64 for SLAAC
+  Ipv6Prefix prefix;                 ///< the gateway's global address, and the /64 for SLAAC
   std::optional<Ipv6Address> alias;  ///< a further address of the gateway's
   std::uint16_t mtu = 1500;
   std::vector<Ipv6Address> dns_servers;     ///< RDNSS

@@ -11,30 +11,30 @@
 namespace vnet {
 
 // X(identifier, name, what it means)
-#define VNET_DROP_REASONS(X)                                                                        \
-  X(empty, "empty", "a datagram or stream record of no bytes")                                      \
-  X(runt, "runt", "shorter than an Ethernet header (14 bytes)")                                     \
-  X(oversize, "oversize", "longer than the network's MTU allows")                                   \
-  X(stream_length, "stream-length", "a stream length prefix of zero or beyond the largest frame")   \
-  X(source_group, "source-group", "the source address is a multicast or broadcast address")         \
-  X(source_foreign, "source-foreign", "port security: the source MAC or IP is not this NIC's")      \
-  X(source_gateway, "source-gateway", "a NIC sent with the gateway's MAC address")                  \
-  X(not_member, "not-member", "the network admits listed NICs only")                                \
-  X(too_many_nics, "too-many-nics", "no room for another NIC")                                      \
-  X(too_many_macs, "too-many-macs", "too many MAC addresses behind one NIC")                        \
-  X(mac_flapping, "mac-flapping", "the MAC address moves between NICs faster than is allowed")      \
-  X(link_down, "link-down", "the link of the sending or the receiving NIC is down")                 \
-  X(detached, "detached", "the receiving NIC has no attachment")                                    \
-  X(same_port, "same-port", "the destination is behind the port that the frame came from")          \
-  X(queue_full, "queue-full", "the receiver does not read and its queue is full")                   \
-  X(send_failed, "send-failed", "the operating system refused the frame")                           \
-  X(unbound_sender, "unbound-sender", "the client's socket has no path, so it cannot be answered")  \
-  X(too_many_clients, "too-many-clients", "no room for another client")                             \
-  X(malformed, "malformed", "a header for the gateway that contradicts itself")                     \
-  X(bad_checksum, "bad-checksum", "a packet for the gateway with a wrong checksum")                 \
-  X(no_service, "no-service", "a packet for the gateway that nothing there answers")                \
-  X(no_route, "no-route", "a packet for an address that this network does not reach")               \
-  X(rate_limited, "rate-limited", "answered too often already")                                     \
+#define VNET_DROP_REASONS(X)                                                                       \
+  X(empty, "empty", "a datagram or stream record of no bytes")                                     \
+  X(runt, "runt", "shorter than an Ethernet header (14 bytes)")                                    \
+  X(oversize, "oversize", "longer than the network's MTU allows")                                  \
+  X(stream_length, "stream-length", "a stream length prefix of zero or beyond the largest frame")  \
+  X(source_group, "source-group", "the source address is a multicast or broadcast address")        \
+  X(source_foreign, "source-foreign", "port security: the source MAC or IP is not this NIC's")     \
+  X(source_gateway, "source-gateway", "a NIC sent with the gateway's MAC address")                 \
+  X(not_member, "not-member", "the network admits listed NICs only")                               \
+  X(too_many_nics, "too-many-nics", "no room for another NIC")                                     \
+  X(too_many_macs, "too-many-macs", "too many MAC addresses behind one NIC")                       \
+  X(mac_flapping, "mac-flapping", "the MAC address moves between NICs faster than is allowed")     \
+  X(link_down, "link-down", "the link of the sending or the receiving NIC is down")                \
+  X(detached, "detached", "the receiving NIC has no attachment")                                   \
+  X(same_port, "same-port", "the destination is behind the port that the frame came from")         \
+  X(queue_full, "queue-full", "the receiver does not read and its queue is full")                  \
+  X(send_failed, "send-failed", "the operating system refused the frame")                          \
+  X(unbound_sender, "unbound-sender", "the client's socket has no path, so it cannot be answered") \
+  X(too_many_clients, "too-many-clients", "no room for another client")                            \
+  X(malformed, "malformed", "a header for the gateway that contradicts itself")                    \
+  X(bad_checksum, "bad-checksum", "a packet for the gateway with a wrong checksum")                \
+  X(no_service, "no-service", "a packet for the gateway that nothing there answers")               \
+  X(no_route, "no-route", "a packet for an address that this network does not reach")              \
+  X(rate_limited, "rate-limited", "answered too often already")                                    \
   X(impairment, "impairment", "lost on purpose")
 
 enum class DropReason : std::uint8_t {

@@ -103,8 +103,8 @@ std::optional<Ipv6Address> Ipv6Address::parse(std::string_view text) {
 
 Ipv6Address Ipv6Address::link_local(const MacAddress& mac) noexcept {
   const auto& m = mac.octets();
-  return Ipv6Address{{0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(m[0] ^ 2U), m[1], m[2], 0xff, 0xfe, m[3],
-                      m[4], m[5]}};
+  return Ipv6Address{
+      {0xfe, 0x80, 0, 0, 0, 0, 0, 0, static_cast<std::uint8_t>(m[0] ^ 2U), m[1], m[2], 0xff, 0xfe, m[3], m[4], m[5]}};
 }
 
 std::string Ipv6Address::to_string() const {

@@ -15,10 +15,8 @@ namespace vnet {
 /// Whether an upper-layer checksum matches. `Packet` is Ipv4Packet or Ipv6Packet; `segment` is its payload.
 template <typename Packet>
 [[nodiscard]] bool upper_checksum_ok(const Packet& packet, std::uint8_t protocol, ByteView segment) noexcept {
-  return Checksum{}
-             .add_pseudo(packet.source(), packet.destination(), protocol, segment.size())
-             .add(segment)
-             .finish() == 0;
+  return Checksum{}.add_pseudo(packet.source(), packet.destination(), protocol, segment.size()).add(segment).finish() ==
+         0;
 }
 
 class UdpDatagram {

@@ -14,8 +14,7 @@ constexpr Duration kSweepInterval = std::chrono::seconds{1};
 
 }  // namespace
 
-MacTable::MacTable(Limits limits, std::uint64_t hash_seed)
-    : limits_(limits), seed_(hash_seed), slots_(kInitialSlots) {}
+MacTable::MacTable(Limits limits, std::uint64_t hash_seed) : limits_(limits), seed_(hash_seed), slots_(kInitialSlots) {}
 
 std::uint16_t& MacTable::count_behind(PortId port) {
   // Pinned entries belong to no numbered port; they are counted in slot 0, which no limit is checked for.

@@ -78,9 +78,7 @@ class MacTable {
       if (slots_[i].key == 0) return nullptr;
     }
   }
-  [[nodiscard]] Entry* find(std::uint64_t mac) noexcept {
-    return const_cast<Entry*>(std::as_const(*this).find(mac));
-  }
+  [[nodiscard]] Entry* find(std::uint64_t mac) noexcept { return const_cast<Entry*>(std::as_const(*this).find(mac)); }
   [[nodiscard]] bool is_fresh(const Entry& entry, Instant now) const noexcept { return now - entry.seen < limits_.age; }
   [[nodiscard]] std::uint16_t& count_behind(PortId port);
   Learned move(Entry& entry, PortId port, Instant now);

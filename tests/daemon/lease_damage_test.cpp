@@ -94,7 +94,7 @@ TEST(LeaseStore, JournalOfAnotherVersionKeepsWhatCanBeRead) {
   folder.write("leases.jsonl", seal_line(R"({"format":"vnet leases","version":2})") + lines);
   auto store = open(folder);
   EXPECT_EQ(store->size(), 2U);
-  EXPECT_THAT(store->take_messages(), ElementsAre(HasSubstr("1 damaged lines; 2 leases kept")));
+  EXPECT_THAT(store->take_messages(), ElementsAre(HasSubstr("damaged lines: 1; leases kept: 2")));
 }
 
 TEST(LeaseStore, FolderIsMadeForItsUserOnly) {

@@ -97,7 +97,11 @@ class FakeSwitch final : public Switchboard {
     refused.add(reason);
     refused_client = client;
   }
-  void end_batch() override { ++batches; }
+  void end_batch() override {
+    ++batches;
+    for (Listener* const listener : std::exchange(troubled_, {})) listener->settle();
+  }
+  void on_trouble(Listener& listener) override { troubled_.push_back(&listener); }
   void on_gone(Client& client, std::string_view) override {
     gone.push_back(client.tag);
     client.tag = Client::kUntagged;
@@ -112,7 +116,7 @@ class FakeSwitch final : public Switchboard {
   }
   [[nodiscard]] Instant now() const override { return time; }
 
-  /// Sends texts to the client with the given number.
+  /// Sends texts to the client with the given number, as in the middle of a batch.
   void tell(std::size_t number, const std::vector<std::string>& texts) {
     std::vector<ByteView> frames;
     for (const std::string& text : texts) frames.push_back(as_bytes(text));
@@ -131,6 +135,9 @@ class FakeSwitch final : public Switchboard {
   DropCounters dropped_out;
   std::uint64_t sent = 0;
   int batches = 0;
+
+ private:
+  std::vector<Listener*> troubled_;
 };
 
 /// A guest's datagram socket.

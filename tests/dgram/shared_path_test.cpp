@@ -20,6 +20,7 @@ class SharedPathTest : public testing::Test {
   void pass(Duration time) {
     board.time += time;
     path_->expire(board.time);
+    board.end_batch();
     loop.settle();
   }
 
@@ -152,7 +153,7 @@ TEST_F(SharedPathTest, AClientThatDiedIsFoundBySendingToo) {
   alice.close();
   board.tell(0, {"anybody?"});
   EXPECT_THAT(board.gone, IsEmpty()) << "not from within the batch";
-  path_->expire(board.time);
+  board.end_batch();
   EXPECT_THAT(board.gone, ElementsAre(0U));
   EXPECT_EQ(board.dropped_out[DropReason::detached], 1U);
 }

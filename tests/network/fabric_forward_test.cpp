@@ -184,8 +184,8 @@ TEST_F(FabricForward, AnObserverSeesEveryFrameOnEveryPortWithItsFate) {
   sim.send(alice, plain(bob.mac, alice.mac));
   sim.fabric.set_observer(nullptr);
   EXPECT_THAT(witness.lines,
-              ElementsAre("port 0 in 60 of 0", "port 1 out 60 of 0", "port 0 in 13 of 0 runt", "gateway out 60 of 0",
-                          "port 0 in 60 of 0", "gateway in 60 of 0", "port 0 out 60 of 0", "nic.link",
+              ElementsAre("port 0 in 60 of 0", "port 1 out 60 of 0", "port 0 in 13 of 0 runt", "gateway out 56 of 0",
+                          "port 0 in 56 of 0", "gateway in 56 of 0", "port 0 out 56 of 0", "nic.link",
                           "port 1 out 60 of 0 link-down", "port 0 in 60 of 0"));
 }
 

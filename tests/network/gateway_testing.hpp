@@ -25,13 +25,14 @@ class GatewayTest : public testing::Test {
   explicit GatewayTest(NetworkConfig config = lan()) : sim{{std::move(config)}} {}
 
   /// Sends a frame; every frame that comes back must be sound.
-  std::vector<Bytes> ask(const Client& client, const Bytes& frame) {
+  std::vector<Bytes> ask(Client& client, const Bytes& frame) {
+    client.inbox.clear();  // what others have said meanwhile is no answer
     sim.send(client, frame);
     return answers(client);
   }
   std::vector<Bytes> ask(const Bytes& frame) { return ask(alice, frame); }
-  std::vector<Bytes> answers(const Client& client) {
-    auto frames = std::exchange(const_cast<Client&>(client).inbox, {});
+  std::vector<Bytes> answers(Client& client) {
+    auto frames = client.take();
     for (const Bytes& frame : frames) {
       const Flaw flaw = find_flaw(frame);
       EXPECT_FALSE(flaw) << *flaw;

@@ -14,8 +14,10 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -127,7 +129,8 @@ class Simulation {
 
   /// Sends what the fabric wants to send; tests that call the fabric themselves call this afterwards.
   void flush() {
-    std::vector<std::pair<Client*, Bytes>> arrived;
+    std::vector<std::pair<Client*, Copy>> arrived;
+    std::unordered_map<const std::uint8_t*, Copy> copies;  // a flood is one frame, many times
     for (const l2::PortId port : fabric.transmit().touched()) {
       Client* const client = at_port(port);
       for (const ByteView frame : fabric.transmit().frames(port)) {
@@ -136,23 +139,25 @@ class Simulation {
           continue;
         }
         fabric.sent(port, frame, std::nullopt, now);
-        note(port, frame);
-        arrived.emplace_back(client, Bytes{frame.begin(), frame.end()});
+        if (keeps_digest) note(port, frame);
+        Copy& copy = copies[frame.data()];
+        if (!copy) copy = std::make_shared<const Bytes>(frame.begin(), frame.end());
+        arrived.emplace_back(client, copy);
       }
     }
     fabric.end_batch();
     drain();
     for (auto& [client, frame] : arrived) {
       if (client->program) {
-        client->program(frame);
+        client->program(*frame);
       } else {
-        client->inbox.push_back(std::move(frame));
+        client->inbox.push_back(*frame);
       }
     }
   }
 
   [[nodiscard]] const NicCounters& counters(const Client& client) const { return fabric.nic(client.port).counters; }
-  /// A number that depends on every frame delivered, to whom and in which order.
+  /// A number that depends on every frame delivered, to whom and in which order; with `keeps_digest`.
   [[nodiscard]] std::uint64_t digest() const noexcept { return digest_; }
   /// Events by kind, since the beginning.
   [[nodiscard]] std::size_t count(EventKind kind) const {
@@ -165,8 +170,11 @@ class Simulation {
   std::deque<Client> clients;
   std::optional<DropReason> refusal;
   std::vector<Event> events;
+  bool keeps_digest = false;
 
  private:
+  using Copy = std::shared_ptr<const Bytes>;
+
   static constexpr int kMaxStuck = 100;
 
   [[nodiscard]] Client* at_port(l2::PortId port) const {
