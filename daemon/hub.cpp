@@ -18,12 +18,12 @@ Hub::Hub(network::Fabric& fabric, EventLoop& loop, Notice notice)
 Hub::~Hub() = default;
 
 std::uint32_t Hub::add_origin(Origin origin) {
-  origins_.push_back(origin);
+  origins_.push_back(std::move(origin));
   return static_cast<std::uint32_t>(origins_.size() - 1);
 }
 
 dgram::SystemResult<void> Hub::listen_dgram(std::string path, std::size_t network) {
-  const auto origin = add_origin({network::AttachmentKind::shared_path, network});
+  const auto origin = add_origin({network::AttachmentKind::shared_path, network, path});
   auto opened = dgram::SharedPath::open(std::move(path), origin, loop_, watch_, *this, batch_);
   if (!opened) return fail(opened.error());
   shared_.push_back(std::move(*opened));
@@ -31,7 +31,7 @@ dgram::SystemResult<void> Hub::listen_dgram(std::string path, std::size_t networ
 }
 
 dgram::SystemResult<void> Hub::listen_stream(std::string path, std::size_t network) {
-  const auto origin = add_origin({network::AttachmentKind::stream, network});
+  const auto origin = add_origin({network::AttachmentKind::stream, network, path});
   auto opened = dgram::StreamPath::open(std::move(path), origin, loop_, *this);
   if (!opened) return fail(opened.error());
   streams_.push_back(std::move(*opened));
@@ -39,7 +39,7 @@ dgram::SystemResult<void> Hub::listen_stream(std::string path, std::size_t netwo
 }
 
 dgram::SystemResult<void> Hub::listen_own(std::string path, l2::PortId port) {
-  const auto origin = add_origin({network::AttachmentKind::own_path, fabric_.nic(port).config.network, port});
+  const auto origin = add_origin({network::AttachmentKind::own_path, fabric_.nic(port).config.network, path, port});
   auto opened = dgram::OwnPath::open(std::move(path), origin, loop_, watch_, *this, batch_);
   if (!opened) return fail(opened.error());
   own_.push_back(std::move(*opened));
@@ -48,7 +48,7 @@ dgram::SystemResult<void> Hub::listen_own(std::string path, l2::PortId port) {
 }
 
 dgram::SystemResult<void> Hub::attach(dgram::Fd fd, l2::PortId port) {
-  const auto origin = add_origin({network::AttachmentKind::passed_fd, fabric_.nic(port).config.network, port});
+  const auto origin = add_origin({network::AttachmentKind::passed_fd, fabric_.nic(port).config.network, {}, port});
   auto adopted = dgram::OwnPath::adopt(std::move(fd), origin, loop_, watch_, *this, batch_);
   if (!adopted) return fail(adopted.error());
   own_.push_back(std::move(*adopted));
@@ -87,16 +87,57 @@ bool Hub::plug_in(dgram::Client& client, std::span<const ByteView> frames) {
     refuse_all(frames, port ? DropReason::mac_flapping : port.error());
     return false;
   }
-  const auto slot = static_cast<std::size_t>(index(*port));
+  attach_client(client, *port);
+  return true;
+}
+
+void Hub::attach_client(dgram::Client& client, l2::PortId port) {
+  const auto slot = static_cast<std::size_t>(index(port));
   if (slot >= clients_.size()) clients_.resize(slot + 1);
   if (dgram::Client* const old = clients_[slot]) {
     old->tag = dgram::Client::kUntagged;
-    fabric_.detach(*port, "another client has taken its place", now_);
+    fabric_.detach(port, "another client has taken its place", now_);
   }
   clients_[slot] = &client;
-  client.tag = index(*port);
-  fabric_.attach(*port, origins_[client.origin()].kind, client.peer(), now_);
-  return true;
+  client.tag = index(port);
+  fabric_.attach(port, origins_[client.origin()].kind, client.peer(), now_);
+}
+
+std::vector<KnownClient> Hub::known_clients() const {
+  std::vector<KnownClient> known;
+  for (std::size_t i = 0; i < clients_.size(); ++i) {
+    const dgram::Client* const client = clients_[i];
+    if (client == nullptr) continue;
+    const Origin& origin = origins_[client->origin()];
+    const MacAddress& mac = fabric_.nic(l2::PortId{static_cast<std::uint32_t>(i)}).config.mac;
+    if (origin.kind == network::AttachmentKind::shared_path) known.push_back({origin.path, client->peer(), mac});
+    if (origin.kind != network::AttachmentKind::own_path) continue;
+    const auto own = std::ranges::find_if(own_, [client](const auto& path) { return path.get() == client; });
+    if (own != own_.end()) known.push_back({origin.path, (*own)->remote(), mac});
+  }
+  return known;
+}
+
+void Hub::recall(const KnownClient& known) {
+  now_ = loop_.now();
+  for (const auto& path : own_) {
+    if (path->path() != known.socket || !path->recall(known.peer)) continue;
+    const l2::PortId port = origins_[path->origin()].port;
+    attach_client(*path, port);
+    fabric_.introduce(port, now_);
+    return;
+  }
+  for (const auto& path : shared_) {
+    if (path->path() != known.socket) continue;
+    dgram::Client* const client = path->recall(known.peer);
+    if (client == nullptr) return;
+    const auto port = fabric_.admit(known.mac, origins_[client->origin()].network, now_);
+    // Without a port the client stays known to its socket, and is admitted or refused when it sends.
+    if (!port || fabric_.nic(*port).is_attached()) return;
+    attach_client(*client, *port);
+    fabric_.introduce(*port, now_);
+    return;
+  }
 }
 
 void Hub::refuse_all(std::span<const ByteView> frames, DropReason reason) { door_drops_.add(reason, frames.size()); }

@@ -25,6 +25,15 @@
 
 namespace vnet::daemon {
 
+/// A client as it can be found again after a restart: which of our sockets it uses, where it is, which NIC it was.
+struct KnownClient {
+  std::string socket;
+  std::string peer;
+  MacAddress mac;
+
+  bool operator==(const KnownClient&) const = default;
+};
+
 class Hub final : public dgram::Switchboard {
  public:
   using Notice = std::function<void(std::string_view)>;
@@ -40,6 +49,12 @@ class Hub final : public dgram::Switchboard {
   [[nodiscard]] dgram::SystemResult<void> listen_own(std::string path, l2::PortId port);
   /// A descriptor that was handed over for `port`.
   [[nodiscard]] dgram::SystemResult<void> attach(dgram::Fd fd, l2::PortId port);
+
+  /// The clients that have a path of their own, by port.
+  [[nodiscard]] std::vector<KnownClient> known_clients() const;
+  /// Plugs a client from before a restart in again, if it is still there. It need not send first, so that a VM that
+  /// only listens is reached at once.
+  void recall(const KnownClient& known);
 
   /// Called before frames are sent, when leases have been given that must be on disk first.
   void before_send(std::function<void()> commit) { commit_ = std::move(commit); }
@@ -68,6 +83,7 @@ class Hub final : public dgram::Switchboard {
   struct Origin {
     network::AttachmentKind kind;
     std::size_t network;
+    std::string path;  ///< of our socket
     l2::PortId port = l2::kNoPort;
   };
 
@@ -75,6 +91,7 @@ class Hub final : public dgram::Switchboard {
   [[nodiscard]] Result<l2::PortId, DropReason> find_port(const dgram::Client& client,
                                                          std::span<const ByteView> frames) const;
   [[nodiscard]] bool plug_in(dgram::Client& client, std::span<const ByteView> frames);
+  void attach_client(dgram::Client& client, l2::PortId port);
   void refuse_all(std::span<const ByteView> frames, DropReason reason);
   void flush();
   void settle();

@@ -37,10 +37,14 @@ Vnetd::Vnetd(Config config, const std::string& runtime_folder)
   open_capture();
   make_socket_folder(runtime_folder);
   open_sockets();
+  recall_clients();
   hub_.before_send([this] { commit_leases(); });
   hub_.after_send([this] { after_batch(); });
   loop_.on_sleep([this] { return next_deadline(); });
-  loop_.on_deadline([this] { hub_.expire(); });
+  loop_.on_deadline([this] {
+    hub_.expire();
+    if (clients_ && loop_.now() >= clients_->next_deadline()) clients_->save(hub_.known_clients());
+  });
   for (const int signal : {SIGINT, SIGTERM}) loop_.on_signal(signal, [this] { loop_.stop(); });
   loop_.on_signal(SIGUSR1, [this] { log_counters(fabric_, hub_.door_drops()); });
 }
@@ -102,6 +106,12 @@ void Vnetd::open_sockets() {
   }
 }
 
+void Vnetd::recall_clients() {
+  if (!config_.state) return;
+  clients_ = std::make_unique<ClientStore>(*config_.state);
+  for (const KnownClient& known : clients_->load()) hub_.recall(known);
+}
+
 void Vnetd::run() {
   announce();
   loop_.run();
@@ -155,10 +165,17 @@ void Vnetd::after_batch() {
   // A question that could not be sent may have been answered with an error at once.
   if (!fabric_.transmit().empty()) hub_.end_batch();
   if (!fabric_.events().empty()) {
-    for (const network::Event& event : fabric_.events().take()) event_logger_.log(event);
+    for (const network::Event& event : fabric_.events().take()) {
+      event_logger_.log(event);
+      const bool plugged = event.kind == network::EventKind::nic_attached;
+      if (clients_ && (plugged || event.kind == network::EventKind::nic_detached)) clients_->change(event.at);
+    }
   }
   if (leases_) {
     for (const std::string& message : leases_->take_messages()) notice(message);
+  }
+  if (clients_) {
+    if (const auto error = clients_->take_error()) notice(*error);
   }
   if (recorder_) {
     if (const auto error = recorder_->take_error()) spdlog::error("capture ended: {}", *error);
@@ -166,7 +183,8 @@ void Vnetd::after_batch() {
 }
 
 Instant Vnetd::next_deadline() const {
-  const Instant next = hub_.next_deadline();
+  Instant next = hub_.next_deadline();
+  if (clients_) next = std::min(next, clients_->next_deadline());
   return leases_ ? std::min(next, leases_->next_deadline()) : next;
 }
 

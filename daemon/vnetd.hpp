@@ -3,7 +3,7 @@
 //     loop      libuv, time, signals
 //     fabric    the networks and NICs, without I/O
 //     leases    what was given before, from the state folder
-//     hub       the sockets, joined to the fabric's ports
+//     hub       the sockets, joined to the fabric's ports; who was plugged in before is looked for
 //     recorder  the capture, if one is asked for
 //
 // Between two batches `after_batch` carries what is not frames across the edge: events to the log, lease changes to
@@ -14,6 +14,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/client_store.hpp"
 #include "daemon/config.hpp"
 #include "daemon/event_loop.hpp"
 #include "daemon/hub.hpp"
@@ -39,6 +40,7 @@ class Vnetd {
   void open_leases();
   void open_capture();
   void open_sockets();
+  void recall_clients();
   void commit_leases();
   void after_batch();
   void announce() const;
@@ -50,6 +52,7 @@ class Vnetd {
   network::Fabric fabric_;
   EventLogger event_logger_;
   std::unique_ptr<LeaseStore> leases_;
+  std::unique_ptr<ClientStore> clients_;
   std::unique_ptr<Recorder> recorder_;
   Hub hub_;
   NameForwarding names_;

@@ -100,12 +100,20 @@ bool OwnPath::accept_peer(std::size_t slot) {
     }
     return false;
   }
-  remote_address_ = batch_.sender(slot);
-  if (connect_to(fd_, remote_address_) != 0) {
-    // It has gone already, or hears somebody else.
-    switchboard_.on_refused(this, batch_.frame(slot), DropReason::unbound_sender);
-    return false;
-  }
+  if (connect_peer(name, batch_.sender(slot))) return true;
+  // It has gone already, or hears somebody else.
+  switchboard_.on_refused(this, batch_.frame(slot), DropReason::unbound_sender);
+  return false;
+}
+
+bool OwnPath::recall(std::string_view name) {
+  const auto address = UnixAddress::from_path(name);
+  return address && !connected_ && connect_peer(name, *address);
+}
+
+bool OwnPath::connect_peer(std::string_view name, const UnixAddress& address) {
+  if (connect_to(fd_, address) != 0) return false;
+  remote_address_ = address;
   remote_ = name;
   connected_ = true;
   sender_.use(fd_.get());

@@ -37,6 +37,9 @@ class OwnPath final : public Client, public Watched, public Listener {
   /// Looks whether the peer is still there; to be called every few seconds.
   void probe();
 
+  /// Connects to the peer from before a restart. False when it is not there any more.
+  bool recall(std::string_view name);
+
   /// Whether a peer is known.
   [[nodiscard]] bool connected() const noexcept { return connected_; }
   [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
@@ -47,6 +50,7 @@ class OwnPath final : public Client, public Watched, public Listener {
           Switchboard& switchboard, ReceiveBatch& batch);
   bool receive_batch();
   bool accept_peer(std::size_t slot);
+  bool connect_peer(std::string_view name, const UnixAddress& address);
   void check_peer();
   void lose_peer();
   void disconnect_peer();

@@ -96,6 +96,7 @@ class SharedPath::Peer final : public Client, public Watched {
   }
 
   [[nodiscard]] bool backlogged_on_shared() const noexcept { return shared_ && sender_.backlogged(); }
+  [[nodiscard]] bool hears_anybody() const noexcept { return chosen_ && !shared_; }
   void set_share(std::size_t bytes) noexcept { credit_.set_limit(bytes); }
   void restore_credit() noexcept { credit_.restore(); }
   bool gone = false;
@@ -248,6 +249,16 @@ SharedPath::Peer* SharedPath::add_peer(std::string_view name, const UnixAddress&
                          .first->second.get();
   share_out(0);
   return peer;
+}
+
+Client* SharedPath::recall(std::string_view name) {
+  const auto address = UnixAddress::from_path(name);
+  if (!address || clients_.contains(name)) return nullptr;
+  Peer* const peer = add_peer(name, *address);
+  // One that is connected is connected to our predecessor's socket: it can neither hear us nor be heard.
+  if (peer != nullptr && peer->hears_anybody()) return peer;
+  if (peer != nullptr) clients_.extract(clients_.find(name));
+  return nullptr;
 }
 
 void SharedPath::mark_gone(Peer& peer) {

@@ -48,6 +48,9 @@ class SharedPath final : public Watched, public Listener {
   void expire(Instant now);
   void settle() override;
 
+  /// A client from before a restart, if its socket is still there and hears us; null otherwise.
+  [[nodiscard]] Client* recall(std::string_view name);
+
   [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] BufferSizes buffers() const noexcept { return buffers_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return clients_.size(); }

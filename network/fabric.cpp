@@ -127,6 +127,10 @@ void Fabric::attach(l2::PortId port, AttachmentKind kind, std::string peer, Inst
   report(EventKind::nic_attached, port, nic, nic.attachment.peer, now);
 }
 
+void Fabric::introduce(l2::PortId port, Instant now) {
+  (void)network_of(at(port)).table.learn(at(port).config.mac, port, now);
+}
+
 void Fabric::detach(l2::PortId port, std::string_view cause, Instant now) {
   Nic& nic = at(port);
   if (!nic.is_attached()) return;

@@ -67,6 +67,8 @@ class Fabric {
   /// often than kMaxMoves in kMoveWindow, lest two clients with one MAC take it from each other with every frame.
   [[nodiscard]] bool may_move(l2::PortId port, Instant now);
   void attach(l2::PortId port, AttachmentKind kind, std::string peer, Instant now);
+  /// Takes the NIC's own MAC address as learned, as if it had sent a frame.
+  void introduce(l2::PortId port, Instant now);
   void detach(l2::PortId port, std::string_view cause, Instant now);
   void set_link(l2::PortId port, bool up, std::string_view cause, Instant now);
 

@@ -47,15 +47,16 @@ class DhcpGuest {
  private:
   void discover() {
     address = {};
-    send(dhcp::test::discover(client_.mac), false);
+    // The answer comes before `send` returns, and takes the place of the repetition.
     repeat(kRepeat, [this] { discover(); });
+    send(dhcp::test::discover(client_.mac), false);
   }
   void renew() {
-    send(dhcp::test::renewing(client_.mac, address), true);
     const Duration left = expires_ - sim_.now;
     if (left <= 0s) return discover();
     // RFC 2131, 4.4.5: half of what remains, at least a minute.
     repeat(std::min<Duration>(left, std::max<Duration>(left / 2, 60s)), [this] { renew(); });
+    send(dhcp::test::renewing(client_.mac, address), true);
   }
 
   void receive(ByteView bytes) {
@@ -75,8 +76,8 @@ class DhcpGuest {
     const Ipv4Address offered = message.header().yiaddr;
     if (type == dhcp::MessageType::offer && address.is_unspecified()) {
       server_ = Ipv4Address::load(message.option(54).value().data());
-      send(dhcp::test::selecting(client_.mac, offered, server_), false);
       repeat(kRepeat, [this] { discover(); });
+      send(dhcp::test::selecting(client_.mac, offered, server_), false);
     } else if (type == dhcp::MessageType::ack) {
       ++acks;
       if (offered != previous_) ++address_changes;
