@@ -110,6 +110,7 @@ void Vnetd::recall_clients() {
   if (!config_.state) return;
   clients_ = std::make_unique<ClientStore>(*config_.state);
   for (const KnownClient& known : clients_->load()) hub_.recall(known);
+  if (const auto error = clients_->take_error()) notice(*error);
 }
 
 void Vnetd::run() {

@@ -41,7 +41,7 @@ DEFAULT_GATEWAY = '192.168.127.1'
 
 def build_tree():
     named = os.environ.get('VNET_BUILD')
-    candidates = [named] if named else [ROOT / 'build/dev', ROOT / 'build/release']
+    candidates = [pathlib.Path(named).resolve()] if named else [ROOT / 'build/dev', ROOT / 'build/release']
     for candidate in map(pathlib.Path, candidates):
         if (candidate / 'daemon/vnetd').exists():
             return candidate

@@ -183,7 +183,8 @@ TEST(GatewayRaContents, Rfc4862OnlyA64IsOfferedForAutoconfiguration) {
   const Client& alice = sim.plug(mac(1));
   sim.run_until(sim.now);
   ASSERT_THAT(alice.inbox, SizeIs(1));
-  const ByteView body = Answer6{alice.inbox[0]}.icmp().body();
+  const Answer6 answer{alice.inbox[0]};
+  const ByteView body = answer.icmp().body();
   EXPECT_EQ(int{body[12 + 16 + 2]}, 80);
   EXPECT_EQ(int{body[12 + 16 + 3]}, 0x80) << "on-link, not autonomous";
 }

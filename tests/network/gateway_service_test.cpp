@@ -1,4 +1,6 @@
 // DHCP and DNS through frames, and the names that NICs have because of them.
+#include <deque>
+
 #include "gateway_testing.hpp"
 #include "tcp_model_guest.hpp"
 #include "tests/dhcp/client.hpp"
@@ -27,9 +29,9 @@ class GatewayServices : public GatewayTest {
   }
   /// The DHCP message in the only answer.
   std::optional<dhcp::Message> exchange(Client& client, const dhcp::test::Packet& packet) {
-    frames_ = ask(client, dhcp_frame(client, packet));
-    if (frames_.size() != 1) return std::nullopt;
-    const Answer4 answer{frames_[0]};
+    const auto frames = ask(client, dhcp_frame(client, packet));
+    if (frames.size() != 1) return std::nullopt;
+    const Answer4& answer = answers_.emplace_back(frames[0]);
     EXPECT_EQ(answer.udp().source_port(), 67);
     EXPECT_EQ(answer.udp().destination_port(), 68);
     return dhcp::Message::parse(answer.udp().payload()).value();
@@ -64,7 +66,7 @@ class GatewayServices : public GatewayTest {
   Client& bob = sim.plug(mac(2));
 
  private:
-  std::vector<Bytes> frames_;
+  std::deque<Answer4> answers_;  ///< the messages that `exchange` has returned are views of these
 };
 
 TEST_F(GatewayServices, Rfc2131DiscoverOfferRequestAck) {

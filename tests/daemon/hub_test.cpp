@@ -1,0 +1,164 @@
+// The hub with a real loop and real sockets: clients become NICs, move, and go; what nobody can be found for is counted
+// at the door.
+#include "daemon/hub.hpp"
+
+#include "tests/dgram/dgram_testing.hpp"
+#include "tests/network/frames.hpp"
+
+namespace vnet::daemon {
+namespace {
+
+using namespace std::chrono_literals;
+using dgram::test::Guest;
+using dgram::test::TempFolder;
+using network::test::Bytes;
+using network::test::mac;
+using network::test::plain;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+std::string text(const Bytes& frame) { return {frame.begin(), frame.end()}; }
+
+/// A network whose gateway says nothing by itself.
+network::NetworkConfig quiet() {
+  network::NetworkConfig config;
+  config.name = "lan";
+  config.mac = MacAddress::from_u64(0x52eeeeeeee01U);
+  config.ipv4 = Ipv4Prefix::parse("192.168.127.1/24");
+  return config;
+}
+
+class HubTest : public testing::Test {
+ protected:
+  HubTest() {
+    loop.on_sleep([this] { return std::min(hub.next_deadline(), until_); });
+    loop.on_deadline([this] {
+      hub.expire();
+      if (loop.now() >= until_) loop.stop();
+    });
+    EXPECT_TRUE(hub.listen_dgram(at, 0));
+  }
+  /// Lets the loop serve what is ready.
+  void turn(Duration time = 20ms) {
+    until_ = loop.now() + time;
+    loop.run();
+  }
+  const network::Nic& nic(const MacAddress& address) { return fabric.nic(fabric.find(address)); }
+
+  TempFolder folder;
+  const std::string at = folder / "vnet.sock";
+  network::Fabric fabric{{quiet()}, {{"alice", mac(1), 0, true}}, 1};
+  EventLoop loop;
+  std::vector<std::string> notices;
+  Hub hub{fabric, loop, [this](std::string_view line) { notices.emplace_back(line); }};
+
+ private:
+  Instant until_ = kNever;
+};
+
+TEST_F(HubTest, AClientsFirstFrameSaysWhichNicItIs) {
+  const Guest alice{folder / "alice"};
+  EXPECT_FALSE(nic(mac(1)).is_attached());
+  alice.send_to(at, text(plain(MacAddress::broadcast(), mac(1))));
+  turn();
+  EXPECT_EQ(nic(mac(1)).attachment.kind, network::AttachmentKind::shared_path);
+  EXPECT_EQ(nic(mac(1)).attachment.peer, folder / "alice");
+}
+
+TEST_F(HubTest, FramesPassBetweenClientsOfDifferentKinds) {
+  const std::string own = folder / "own.sock";
+  ASSERT_TRUE(hub.listen_own(own, fabric.find(mac(1))));
+  const Guest alice{folder / "alice"};
+  const Guest bob{folder / "bob"};
+  alice.send_to(own, text(plain(MacAddress::broadcast(), mac(1))));
+  turn();
+  const std::string hello = text(plain(mac(1), mac(2)));
+  bob.send_to(at, hello);
+  turn();
+  EXPECT_THAT(alice.receive(), ElementsAre(hello));
+  const std::string answer = text(plain(mac(2), mac(1)));
+  alice.send_to(own, answer);
+  turn();
+  EXPECT_THAT(bob.receive(), ElementsAre(answer));
+  EXPECT_EQ(nic(mac(1)).counters.frames_out, 1U);
+  EXPECT_EQ(nic(mac(2)).counters.frames_in, 1U);
+}
+
+TEST_F(HubTest, ANicThatShowsUpAtAnotherClientMovesThere) {
+  const Guest before{folder / "before"};
+  const Guest after{folder / "after"};
+  const Guest bob{folder / "bob"};
+  before.send_to(at, text(plain(mac(9), mac(1))));
+  turn();
+  after.send_to(at, text(plain(mac(9), mac(1))));
+  turn();
+  EXPECT_EQ(nic(mac(1)).attachment.peer, folder / "after");
+  const std::string frame = text(plain(mac(1), mac(2)));
+  bob.send_to(at, frame);
+  turn();
+  EXPECT_THAT(after.receive(), ElementsAre(frame));
+  EXPECT_THAT(before.receive(), IsEmpty());
+}
+
+TEST_F(HubTest, TwoClientsWithOneAddressDoNotTakeItFromEachOtherForEver) {
+  const Guest first{folder / "first"};
+  const Guest second{folder / "second"};
+  for (int i = 0; i < 30; ++i) {
+    (i % 2 == 0 ? first : second).send_to(at, text(plain(mac(9), mac(1))));
+    turn(2ms);
+  }
+  EXPECT_GT(hub.door_drops()[DropReason::mac_flapping], 0U);
+}
+
+TEST_F(HubTest, FramesOfNobodyAreCountedAtTheDoor) {
+  const Guest stranger{folder / "stranger"};
+  stranger.send_to(at, "runt");
+  stranger.send_to(at, text(plain(mac(9), quiet().mac)));
+  stranger.send_to(at, text(plain(mac(9), MacAddress::broadcast())));
+  turn();
+  EXPECT_EQ(hub.door_drops().total(), 3U);
+  EXPECT_THAT(fabric.events().take(), IsEmpty()) << "no NIC was made";
+}
+
+TEST_F(HubTest, AClientThatEndsLeavesItsNicDetached) {
+  {
+    Guest alice{folder / "alice"};
+    alice.send_to(at, text(plain(mac(9), mac(1))));
+    turn();
+    ASSERT_TRUE(nic(mac(1)).is_attached());
+    alice.quit();
+  }
+  turn();
+  EXPECT_FALSE(nic(mac(1)).is_attached());
+}
+
+TEST_F(HubTest, APassedDescriptorIsAttachedAtOnce) {
+  auto pair = dgram::make_pair(SOCK_DGRAM).value();
+  const Guest alice{std::move(pair.second)};
+  ASSERT_TRUE(hub.attach(std::move(pair.first), fabric.find(mac(1))));
+  EXPECT_EQ(nic(mac(1)).attachment.kind, network::AttachmentKind::passed_fd);
+  const Guest bob{folder / "bob"};
+  const std::string frame = text(plain(MacAddress::broadcast(), mac(2)));
+  bob.send_to(at, frame);
+  turn();
+  EXPECT_THAT(alice.receive(), ElementsAre(frame)) << "before alice has said anything";
+}
+
+TEST_F(HubTest, LeasesAreWrittenBeforeTheFramesOfTheirBatchAreSent) {
+  const Guest alice{folder / "alice"};
+  const Guest bob{folder / "bob"};
+  alice.send_to(at, text(plain(mac(9), mac(1))));
+  turn();
+  (void)alice.receive();
+  std::vector<std::string> order;
+  hub.before_send([&] { order.push_back("commit " + std::to_string(alice.receive().size())); });
+  hub.after_send([&] { order.push_back("sent " + std::to_string(alice.receive().size())); });
+  bob.send_to(at, text(plain(mac(1), mac(2))));
+  turn(5ms);
+  ASSERT_GE(order.size(), 2U);
+  EXPECT_EQ(order[0], "commit 0");
+  EXPECT_EQ(order[1], "sent 1");
+}
+
+}  // namespace
+}  // namespace vnet::daemon
