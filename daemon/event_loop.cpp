@@ -23,7 +23,6 @@ EventLoop::EventLoop() {
   uv_prepare_init(&loop_, prepare_.get());
   prepare_->data = this;
   uv_prepare_start(prepare_.get(), [](uv_prepare_t* handle) { static_cast<EventLoop*>(handle->data)->arm_timer(); });
-  uv_unref(reinterpret_cast<uv_handle_t*>(prepare_.get()));
 }
 
 EventLoop::~EventLoop() {

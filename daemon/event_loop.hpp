@@ -45,6 +45,7 @@ class EventLoop final : public dgram::Poller {
   void on_signal(int number, std::function<void()> callback);
 
   [[nodiscard]] Instant now() const noexcept;
+  /// Runs until `stop`, even with no descriptor to wait for.
   void run();
   void stop() noexcept { uv_stop(&loop_); }
 

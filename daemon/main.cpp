@@ -49,11 +49,10 @@ int main(int argc, char** argv) {
   }
   const std::string source = options.config.value_or("vnetd");
   std::error_code no_folder;  // a folder that is gone matters only to relative paths, which then are found missing
-  const Problems problems = apply_options(options, std::filesystem::current_path(no_folder), loaded.config);
+  Problems problems = apply_options(options, std::filesystem::current_path(no_folder), loaded.config);
   if (!problems.empty()) return exit_with(ExitCode::usage, to_string(problems, "vnetd"));
-  if (const auto problem = setup_problem(loaded.config)) {
-    return exit_with(ExitCode::usage, source + ": " + *problem + "\n");
-  }
+  problems = setup_problems(loaded.config);
+  if (!problems.empty()) return exit_with(ExitCode::usage, to_string(problems, source));
 
   // 2. Only looking?
   for (const std::string& pointer : loaded.not_in_effect) {

@@ -107,23 +107,32 @@ std::size_t network_index(const Config& config, std::string_view name) {
   return static_cast<std::size_t>(found - config.networks.begin());
 }
 
-std::optional<std::string> setup_problem(const Config& config) {
+Problems setup_problems(const Config& config) {
+  Problems problems;
   if (config.capture) {
     const auto filter = capture::Filter::compile(config.capture->filter);
-    if (!filter) return "/capture/filter: found " + in_quotes(config.capture->filter) + "; " + filter.error();
-  }
-  for (const network::NetworkConfig& network : network_configs(config)) {
-    if (network.dhcp) {
-      if (auto problem = dhcp::problem(*network.dhcp)) return "network " + network.name + ": dhcp: " + *problem;
+    if (!filter) {
+      problems.add("/capture/filter",
+                   found_expected(in_quotes(config.capture->filter), "a filter as tcpdump takes it") +
+                       " (libpcap: " + filter.error() + ")");
     }
-    for (const dns::Record& record : network.records) {
+  }
+  const auto networks = network_configs(config);
+  for (std::size_t i = 0; i < networks.size(); ++i) {
+    const std::string place = "/networks/" + std::to_string(i);
+    if (networks[i].dhcp) {
+      if (auto problem = dhcp::problem(*networks[i].dhcp)) problems.add(place + "/dhcp", std::move(*problem));
+    }
+    const std::size_t own_records = config.networks[i].dns.records.size();
+    for (std::size_t k = 0; k < own_records; ++k) {
+      const dns::Record& record = networks[i].records[k];
       if (const auto data = dns::encode(record); !data) {
-        return "network " + network.name + ": dns record " + record.name.to_string() + ": " +
-               std::string{to_string(data.error())};
+        problems.add(place + "/dns/records/" + std::to_string(k),
+                     "record " + in_quotes(record.name.to_string()) + ": " + std::string{to_string(data.error())});
       }
     }
   }
-  return std::nullopt;
+  return problems;
 }
 
 }  // namespace vnet::daemon

@@ -2,11 +2,11 @@
 // network/.
 #pragma once
 
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/config.hpp"
+#include "daemon/problem.hpp"
 #include "network/config.hpp"
 #include "network/nic.hpp"
 
@@ -18,8 +18,8 @@ namespace vnet::daemon {
 /// The index of the network called `name`, which exists: the configuration was checked.
 [[nodiscard]] std::size_t network_index(const Config& config, std::string_view name);
 
-/// One sentence about what the machines behind the schema do not accept (a DNS record that contradicts itself, a DHCP
-/// option that is the server's own, a capture filter that libpcap cannot read); nullopt: nothing.
-[[nodiscard]] std::optional<std::string> setup_problem(const Config& config);
+/// What the machines behind the schema do not accept: a DNS record that contradicts itself, a DHCP option that is the
+/// server's own, a capture filter that libpcap cannot read. Each at its JSON pointer.
+[[nodiscard]] Problems setup_problems(const Config& config);
 
 }  // namespace vnet::daemon

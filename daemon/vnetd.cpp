@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
@@ -52,7 +53,11 @@ Vnetd::Vnetd(Config config, const std::string& runtime_folder)
 Vnetd::~Vnetd() = default;
 
 void Vnetd::make_socket_folder(const std::string& runtime_folder) const {
-  // Only our own default folder: a path that somebody chose is theirs to protect.
+  // Only our own default folder, and only when it is used: a path that somebody chose is theirs to protect.
+  const auto is_inside = [&](const ListenEntry& entry) { return entry.path.starts_with(runtime_folder + "/"); };
+  if (std::ranges::none_of(config_.listen.dgram, is_inside) && std::ranges::none_of(config_.listen.stream, is_inside)) {
+    return;
+  }
   if (::mkdir(runtime_folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
     throw std::runtime_error("socket folder " + runtime_folder + ": " + std::strerror(errno));
   }

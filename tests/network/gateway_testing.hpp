@@ -8,10 +8,10 @@
 
 namespace vnet::network::test {
 
-/// A frame's network and upper layers, for looking at one answer after another.
+/// A frame's network and upper layers, for looking at one answer after another. Borrows the frame.
 template <typename Packet>
 struct Answer {
-  Bytes frame;
+  ByteView frame;
   [[nodiscard]] EthernetFrame ethernet() const { return EthernetFrame::parse(frame).value(); }
   [[nodiscard]] Packet packet() const { return Packet::parse(ethernet().payload()).value(); }
   [[nodiscard]] IcmpMessage icmp() const { return IcmpMessage::parse(packet().payload()).value(); }

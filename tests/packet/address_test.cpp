@@ -187,7 +187,8 @@ TEST(Ipv6PrefixValue, EveryLengthKeepsThatManyBits) {
   for (unsigned length = 0; length <= 128; ++length) {
     const Ipv6Prefix prefix{ones, static_cast<std::uint8_t>(length)};
     unsigned bits = 0;
-    for (const std::uint8_t octet : prefix.network().octets()) bits += static_cast<unsigned>(__builtin_popcount(octet));
+    const Ipv6Address network = prefix.network();
+    for (const std::uint8_t octet : network.octets()) bits += static_cast<unsigned>(__builtin_popcount(octet));
     ASSERT_EQ(bits, length);
     ASSERT_TRUE(prefix.contains(ones));
     ASSERT_EQ(prefix.contains(Ipv6Address{}), length == 0);
