@@ -1,0 +1,21 @@
+"""The POSIX side of dgram/ compiles: what stands where Linux has recvmmsg, sendmmsg, SOCK_CLOEXEC and inotify.
+
+Compiled here with the Linux branches taken out; it is not run, and nothing says that it works elsewhere.
+"""
+
+import os
+import pathlib
+import subprocess
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+
+
+class Portable(unittest.TestCase):
+    def test_dgram_compiles_without_what_only_linux_has(self):
+        compiler = os.environ.get('CXX', 'g++')
+        for source in sorted((ROOT / 'dgram').glob('*.cpp')):
+            with self.subTest(source.name):
+                done = subprocess.run([compiler, '-std=c++20', '-U__linux__', '-fsyntax-only', '-Wall', '-Wextra', '-Werror',
+                                       f'-I{ROOT}', source], capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 0, done.stderr)
