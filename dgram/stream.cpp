@@ -1,5 +1,6 @@
 #include "dgram/stream.hpp"
 
+#include <fcntl.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
@@ -12,6 +13,8 @@ namespace {
 
 constexpr int kBacklog = 128;
 constexpr std::size_t kFramesPerWrite = 64;
+
+Fd open_spare() { return Fd{::open("/dev/null", O_RDONLY | O_CLOEXEC)}; }
 
 }  // namespace
 
@@ -169,7 +172,8 @@ StreamPath::StreamPath(std::string path, std::uint32_t origin, Fd fd, Poller& po
       fd_(std::move(fd)),
       poller_(poller),
       switchboard_(switchboard),
-      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kReadBytes)) {
+      buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kReadBytes)),
+      spare_(open_spare()) {
   poller_.watch(fd_.get(), true, false, *this);
 }
 
@@ -181,7 +185,8 @@ StreamPath::~StreamPath() {
 void StreamPath::on_ready(bool readable, bool) {
   while (readable) {
     Fd fd{::accept(fd_.get(), nullptr, nullptr)};
-    if (!fd) return;
+    if (!fd && !turn_away()) return;
+    if (!fd) continue;
     if (connections_.size() >= kMaxClients || !adopt(fd)) {
       switchboard_.on_refused(nullptr, {}, DropReason::too_many_clients);
       continue;
@@ -190,6 +195,16 @@ void StreamPath::on_ready(bool readable, bool) {
     std::string name = file_.path() + "#" + std::to_string(++accepted_);
     connections_[number] = std::make_unique<Connection>(*this, std::move(fd), std::move(name));
   }
+}
+
+bool StreamPath::turn_away() {
+  if ((errno != EMFILE && errno != ENFILE) || !spare_) return false;
+  spare_.close();
+  const Fd refused{::accept(fd_.get(), nullptr, nullptr)};
+  spare_ = open_spare();
+  if (!refused) return false;
+  switchboard_.on_refused(nullptr, {}, DropReason::too_many_clients);
+  return true;
 }
 
 void StreamPath::settle() {

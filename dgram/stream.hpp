@@ -38,6 +38,9 @@ class StreamPath final : public Watched, public Listener {
 
   StreamPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, Switchboard& switchboard);
 
+  /// After a failed accept: whether a connection was waiting for a descriptor and has been closed.
+  bool turn_away();
+
   SocketFile file_;
   std::uint32_t origin_;
   Fd fd_;
@@ -45,6 +48,7 @@ class StreamPath final : public Watched, public Listener {
   Switchboard& switchboard_;
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::vector<ByteView> frames_;
+  Fd spare_;  ///< given up for a moment to turn a connection away when the process has no descriptor left
   std::unordered_map<int, std::unique_ptr<Connection>> connections_;  ///< by descriptor
   std::vector<int> ended_;
   std::uint64_t accepted_ = 0;

@@ -31,7 +31,7 @@ class GatewayServices : public GatewayTest {
   std::optional<dhcp::Message> exchange(Client& client, const dhcp::test::Packet& packet) {
     const auto frames = ask(client, dhcp_frame(client, packet));
     if (frames.size() != 1) return std::nullopt;
-    const Answer4& answer = answers_.emplace_back(frames[0]);
+    const Answer4 answer{kept_.emplace_back(frames[0])};
     EXPECT_EQ(answer.udp().source_port(), 67);
     EXPECT_EQ(answer.udp().destination_port(), 68);
     return dhcp::Message::parse(answer.udp().payload()).value();
@@ -66,7 +66,7 @@ class GatewayServices : public GatewayTest {
   Client& bob = sim.plug(mac(2));
 
  private:
-  std::deque<Answer4> answers_;  ///< the messages that `exchange` has returned are views of these
+  std::deque<Bytes> kept_;  ///< what the messages borrow from
 };
 
 TEST_F(GatewayServices, Rfc2131DiscoverOfferRequestAck) {
