@@ -32,12 +32,9 @@ std::size_t DatagramSender::send_some(std::span<const ByteView> frames, std::uin
 void DatagramSender::send(std::span<const ByteView> frames, std::uint32_t tag, Delivery& delivery) {
   std::size_t done = 0;
   if (queue_.empty() && lost_ == 0) done = send_some(frames, tag, delivery);
+  // What a lost receiver did not get waits as well: its successor may be there already.
   for (; done < frames.size(); ++done) {
-    if (lost_ != 0) {
-      delivery.delivered(tag, frames[done], DropReason::detached);
-    } else if (!queue_.push(frames[done])) {
-      delivery.delivered(tag, frames[done], DropReason::queue_full);
-    }
+    if (!queue_.push(frames[done])) delivery.delivered(tag, frames[done], DropReason::queue_full);
   }
 }
 

@@ -2,7 +2,7 @@
 //
 // What the kernel takes goes out at once, up to 64 frames a call. When the receiver's buffer is full the rest waits in
 // a FrameQueue, and `backlogged()` asks the owner to call `drain` when the socket is writable. When the receiver is
-// gone, `lost()` has the errno: the frames are dropped, and the owner decides what to do about it.
+// gone, `lost()` has the errno: the owner finds another way and calls `drain`, or calls `abandon`.
 #pragma once
 
 #include <span>

@@ -147,9 +147,9 @@ TEST_F(OwnPathTest, APeerThatDiedIsFoundBySending) {
   alice.close();
   board.tell(0, {"anybody?"});
   EXPECT_THAT(board.gone, IsEmpty()) << "not from within the batch";
-  EXPECT_EQ(board.dropped_out[DropReason::detached], 1U);
   board.end_batch();
   EXPECT_THAT(board.gone, ElementsAre(0U));
+  EXPECT_EQ(board.dropped_out[DropReason::detached], 1U);
 }
 
 TEST_F(OwnPathTest, TouchingThePeersFileIsNoReasonToPart) {
@@ -245,8 +245,8 @@ TEST_F(PassedFd, ItsEndIsNoticedByTheFirstSend) {
   guest->close();
   loop.settle();
   board.tell(0, {"anybody?"});
-  EXPECT_EQ(board.dropped_out[DropReason::detached], 1U);
   board.end_batch();
+  EXPECT_EQ(board.dropped_out[DropReason::detached], 1U);
   EXPECT_THAT(board.gone, ElementsAre(0U));
   EXPECT_FALSE(path_->connected());
 }

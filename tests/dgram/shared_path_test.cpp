@@ -90,7 +90,8 @@ TEST_F(SharedPathTest, AClientRestartedAtTheSamePathIsFoundAgain) {
     alice.quit();
   }
   const Guest again{folder / "alice"};
-  board.tell(0, {"lost"});
+  board.tell(0, {"not lost"});
+  EXPECT_THAT(again.receive(), ElementsAre("not lost"));
   loop.settle();
   EXPECT_EQ(again.send_to(at, "me again"), 0);
   loop.settle();

@@ -63,6 +63,20 @@ class _Nic:
         self.socket.close()
 
 
+def _until_permitted(action, timeout=2):
+    """On a path of its own a NIC's successor is refused until the switch has seen that the one before has gone.
+
+    It is told by inotify, within microseconds; only a client that returns within the same ones can be refused.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return action()
+        except PermissionError:
+            if time.monotonic() > deadline:
+                raise
+
+
 class DgramNic(_Nic):
     def __init__(self, switch_path, mac, path=None, connect=False, greeting=b''):
         """Without `path` the socket stays unbound."""
@@ -76,7 +90,7 @@ class DgramNic(_Nic):
         if connect:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
-            self.socket.connect(self.switch_path)
+            _until_permitted(lambda: self.socket.connect(self.switch_path))
         if greeting:
             self.send(greeting)
 
@@ -84,7 +98,7 @@ class DgramNic(_Nic):
         if self.connected:
             self.socket.send(datagram)
         else:
-            self.socket.sendto(datagram, self.switch_path)
+            _until_permitted(lambda: self.socket.sendto(datagram, self.switch_path))
 
     def receive(self, timeout=5):
         return self.socket.recv(FRAME_MAX) if self._readable(timeout) else None
