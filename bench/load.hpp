@@ -38,6 +38,7 @@ struct Plan {
   std::size_t frame_bytes = 1514;
   double seconds = 1;
   std::size_t burst = 32;
+  bool patient = true;  ///< waits for what is on its way when the switch takes no more; false: sends on, come what may
 };
 
 /// Every NIC sends a broadcast so that the switch learns all of them, and discards what comes of it.

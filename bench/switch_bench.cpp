@@ -1,10 +1,11 @@
 // switch_bench: whole switches over real sockets, side by side in one run.
 //
-//     switch_bench VNETD [SECONDS]
+//     switch_bench VNETD [SECONDS [BYTES...]]      with BYTES: two NICs and these frames only
 //
 // What counts is the switch's CPU time per frame that arrived, since on a machine with few cores the wall clock
-// measures the load as much as the switch. Every number is a median of three runs; runs of different switches
-// alternate, so that a busy moment hits all of them. Ratios are to the bare relay on the same kind of sockets.
+// measures the load as much as the switch. Every number is a median of five runs; runs of different switches
+// alternate, so that a busy moment hits all of them. Ratios are to the first of a
+// group: the bare relay on the same kind of sockets, or vde_switch under overload.
 #include <sched.h>
 
 #include <algorithm>
@@ -23,7 +24,7 @@ namespace {
 
 using namespace vnet::bench;
 
-constexpr int kRuns = 3;
+constexpr int kRuns = 5;
 
 struct Row {
   std::string name;
@@ -56,15 +57,15 @@ void measure(std::vector<Row>& rows, const Plan& plan) {
 }
 
 void print(std::vector<Row>& rows, std::size_t nics, std::size_t bytes) {
-  std::optional<double> relay;
+  std::optional<double> first;
   for (Row& row : rows) {
     if (row.results.empty()) continue;
     const Result& result = median(row.results);
-    if (!relay) relay = result.cpu_us_per_frame();
+    if (!first) first = result.cpu_us_per_frame();
     std::printf("%-22s %5zu %6zu %10.0f %9.2f %8.1f %9.2f %7.2f\n", row.name.c_str(), nics, bytes,
                 result.frames_per_cpu_second(), result.cpu_us_per_frame(),
                 static_cast<double>(result.received * bytes * 8) / result.seconds / 1e6, 100 * result.loss(),
-                *relay / result.cpu_us_per_frame());
+                *first / result.cpu_us_per_frame());
   }
   std::fflush(stdout);
 }
@@ -83,8 +84,21 @@ void compare(const std::string& vnetd, Attachment attachment, std::size_t nics, 
   if (!own && nics <= 64 && bytes <= 1514) {
     rows.push_back({"vde_switch", [=](const std::string& folder) { return start_vde(folder, nics); }});
   }
-  measure(rows, {bytes, seconds, own ? std::size_t{32} : std::size_t{8}});
+  measure(rows, {bytes, seconds, own ? std::size_t{32} : std::size_t{8}, true});
   print(rows, nics, bytes);
+}
+
+/// A sender that never waits, at everybody's shared path: what gets through per CPU second when frames must be lost.
+void overload(const std::string& vnetd, std::size_t bytes, double seconds) {
+  std::vector<Row> rows;
+  rows.push_back({"vde_switch, overload", [](const std::string& folder) { return start_vde(folder, 2); }});
+  for (const Attachment attachment : {Attachment::shared_path, Attachment::own_paths}) {
+    const bool own = attachment == Attachment::own_paths;
+    rows.push_back({own ? "vnetd, own, overload" : "vnetd, shared, overload",
+                    [=](const std::string& folder) { return start_vnetd(folder, 2, attachment, vnetd, false); }});
+  }
+  measure(rows, {bytes, seconds, 64, false});
+  print(rows, 2, bytes);
 }
 
 /// Memory and idle CPU, with nobody and with a thousand NICs.
@@ -109,7 +123,7 @@ void measure_idle(const std::string& vnetd) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    std::fprintf(stderr, "usage: switch_bench VNETD [SECONDS]\n");
+    std::fprintf(stderr, "usage: switch_bench VNETD [SECONDS [BYTES...]]\n");
     return 2;
   }
   cpu_set_t first;
@@ -120,11 +134,17 @@ int main(int argc, char** argv) {
   const double seconds = argc > 2 ? std::atof(argv[2]) : 1;
   std::printf("%-22s %5s %6s %10s %9s %8s %9s %7s\n", "switch", "NICs", "bytes", "frames/CPU", "us/frame", "Mbit/s",
               "lost %", "ratio");
-  for (const std::size_t bytes : {64U, 512U, 1514U, 9000U, 65000U}) {
+  std::vector<std::size_t> sizes;
+  for (int i = 3; i < argc; ++i) sizes.push_back(std::strtoul(argv[i], nullptr, 10));
+  const bool all = sizes.empty();
+  if (all) sizes = {64, 512, 1514, 9000, 65000};
+  for (const std::size_t bytes : sizes) {
     for (const Attachment attachment : {Attachment::own_paths, Attachment::shared_path}) {
       compare(vnetd, attachment, 2, bytes, seconds);
     }
   }
+  for (const std::size_t bytes : {64U, 1514U}) overload(vnetd, bytes, seconds);
+  if (!all) return 0;
   for (const std::size_t nics : {64U, 1000U}) {
     for (const Attachment attachment : {Attachment::own_paths, Attachment::shared_path}) {
       compare(vnetd, attachment, nics, 1514, seconds);
