@@ -16,8 +16,6 @@ void ReadCredit::drop_token() noexcept {
   covered_ = 0;
 }
 
-void ReadCredit::restore() noexcept { reset(); }
-
 #if defined(__linux__)
 
 std::size_t ReadCredit::allowed(std::span<const ByteView> frames) const noexcept {

@@ -36,14 +36,11 @@ class ReadCredit final : public Watched {
   /// Sends what the credit allows, in order, like `send_batch`; the error is EAGAIN when it allowed no more.
   SendResult send(int fd, std::span<const ByteView> frames, const UnixAddress& to);
 
-  /// Nothing of what the socket sent is unread any more.
-  void restore() noexcept;
-  /// The client has begun anew.
+  /// Nothing is unread any more: all that the socket sent was read, or the client has begun anew.
   void reset() noexcept {
     drop_token();
     unread_ = 0;
   }
-  [[nodiscard]] bool exhausted() const noexcept { return unread_ >= limit_; }
 
   void on_ready(bool readable, bool writable) override;
 

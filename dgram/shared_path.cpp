@@ -98,7 +98,7 @@ class SharedPath::Peer final : public Client, public Watched {
   [[nodiscard]] bool backlogged_on_shared() const noexcept { return shared_ && sender_.backlogged(); }
   [[nodiscard]] bool hears_anybody() const noexcept { return chosen_ && !shared_; }
   void set_share(std::size_t bytes) noexcept { credit_.set_limit(bytes); }
-  void restore_credit() noexcept { credit_.restore(); }
+  void restore_credit() noexcept { credit_.reset(); }
   bool gone = false;
 
  private:
