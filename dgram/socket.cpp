@@ -20,10 +20,18 @@ bool set_flags(int fd) noexcept {
 }
 #endif
 
+tl::unexpected<SystemError> error(std::string what, int code) { return fail(SystemError{std::move(what), code}); }
+
 int getsockopt_int(int fd, int option) noexcept {
   int value = 0;
   socklen_t size = sizeof value;
   return ::getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 ? value : 0;
+}
+
+bool is_unix(const Fd& fd) noexcept {
+  sockaddr_storage address{};
+  socklen_t size = sizeof address;
+  return ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 && address.ss_family == AF_UNIX;
 }
 
 /// Whether somebody has `address` open: a datagram or a stream socket, which a connect of the wrong type shows too.
@@ -51,6 +59,13 @@ SystemResult<UnixAddress> UnixAddress::from_path(std::string_view path) {
   result.address.sun_family = AF_UNIX;
   std::memcpy(result.address.sun_path, path.data(), path.size());
   result.size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + path.size() + 1);
+  return result;
+}
+
+SystemResult<UnixAddress> UnixAddress::from_name(std::string_view name) {
+  auto result = from_path(name);
+  // An abstract name is as long as it says, without a terminator.
+  if (result && name.front() == '\0') --result->size;
   return result;
 }
 
@@ -92,6 +107,39 @@ SystemResult<void> adopt(const Fd& fd) {
   return {};
 }
 
+SystemResult<int> type_of_passed_end(const Fd& fd) {
+  const int type = getsockopt_int(fd.get(), SO_TYPE);
+  if (type == 0) return error("the passed descriptor is no socket", ENOTSOCK);
+  if (!is_unix(fd)) return error("the passed descriptor is no UNIX socket", EAFNOSUPPORT);
+  if (getsockopt_int(fd.get(), SO_ACCEPTCONN) != 0) {
+    return error("the passed descriptor listens; one end of a connected pair is wanted", EOPNOTSUPP);
+  }
+  if (const auto peer = peer_of(fd); !peer) {
+    return error("the passed descriptor is connected to nobody; one end of a pair is wanted", peer.error().code);
+  }
+  return type;
+}
+
+SystemResult<void> check_inherited(const Fd& fd, int type) {
+  const int actual = getsockopt_int(fd.get(), SO_TYPE);
+  if (actual == 0) return error("the inherited descriptor is no socket", ENOTSOCK);
+  if (!is_unix(fd)) return error("the inherited descriptor is no UNIX socket", EAFNOSUPPORT);
+  if (actual != type) return error("the inherited descriptor is a socket of another type", EPROTOTYPE);
+  if (type == SOCK_STREAM && getsockopt_int(fd.get(), SO_ACCEPTCONN) == 0) {
+    return error("the inherited stream socket does not listen", EINVAL);
+  }
+  return adopt(fd);
+}
+
+SystemResult<UnixAddress> peer_of(const Fd& fd) {
+  UnixAddress result;
+  result.size = sizeof result.address;
+  if (::getpeername(fd.get(), reinterpret_cast<sockaddr*>(&result.address), &result.size) != 0) {
+    return error("getpeername");
+  }
+  return result;
+}
+
 SystemResult<void> bind_replacing_stale(const Fd& fd, std::string_view path) {
   const auto address = UnixAddress::from_path(path);
   if (!address) return fail(address.error());
@@ -119,9 +167,15 @@ SocketFile::SocketFile(std::string path) : path_(std::move(path)) {
   inode_ = info.st_ino;
 }
 
+SocketFile SocketFile::of_another(std::string path) {
+  SocketFile file;
+  file.path_ = std::move(path);
+  return file;
+}
+
 SocketFile::~SocketFile() {
   struct stat info {};
-  if (path_.empty() || ::lstat(path_.c_str(), &info) != 0) return;
+  if (!owned() || ::lstat(path_.c_str(), &info) != 0) return;
   if (info.st_dev == device_ && info.st_ino == inode_) ::unlink(path_.c_str());
 }
 

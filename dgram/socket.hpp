@@ -59,6 +59,8 @@ struct UnixAddress {
   socklen_t size = 0;
 
   [[nodiscard]] static SystemResult<UnixAddress> from_path(std::string_view path);
+  /// A path, or an abstract name, as `name` gives them.
+  [[nodiscard]] static SystemResult<UnixAddress> from_name(std::string_view name);
   /// The path, or an abstract name with its leading zero byte; empty when the sender has none.
   [[nodiscard]] std::string_view name() const noexcept;
   [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&address); }
@@ -70,6 +72,13 @@ struct UnixAddress {
 [[nodiscard]] SystemResult<std::pair<Fd, Fd>> make_pair(int type);
 /// Marks an inherited or passed descriptor non-blocking and close-on-exec.
 [[nodiscard]] SystemResult<void> adopt(const Fd& fd);
+
+/// The type (SOCK_DGRAM, SOCK_STREAM, SOCK_SEQPACKET) of a descriptor that somebody passed as one end of a pair.
+/// Refused, with a sentence: what is no socket, not of the UNIX family, listening, or connected to nobody.
+[[nodiscard]] SystemResult<int> type_of_passed_end(const Fd& fd);
+/// Whether an inherited descriptor is what a socket opened at a path would be: of the UNIX family and of `type`; a
+/// stream socket listens.
+[[nodiscard]] SystemResult<void> check_inherited(const Fd& fd, int type);
 
 /// Binds `fd` to `path`. A socket file that nobody listens on is replaced; one that answers is refused with
 /// EADDRINUSE, and so is a file that is no socket.
@@ -91,8 +100,15 @@ class SocketFile {
   SocketFile& operator=(const SocketFile&) = delete;
   ~SocketFile();
 
+  /// The file at `path` is somebody else's, who will remove it.
+  [[nodiscard]] static SocketFile of_another(std::string path);
+
   /// Empty where there is no file.
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
+  /// Whether it is ours to remove.
+  [[nodiscard]] bool owned() const noexcept { return inode_ != 0; }
+  /// Leaves the file to a successor.
+  void disown() noexcept { inode_ = 0; }
 
  private:
   void swap(SocketFile& other) noexcept {
@@ -106,6 +122,8 @@ class SocketFile {
   ino_t inode_ = 0;
 };
 
+/// Whom a socket is connected to; an empty name is an end of a pair. ENOTCONN when it is to nobody.
+[[nodiscard]] SystemResult<UnixAddress> peer_of(const Fd& fd);
 /// Connects, or connects anew. 0, or errno.
 [[nodiscard]] int connect_to(const Fd& fd, const UnixAddress& peer) noexcept;
 /// Dissolves a datagram socket's connection, so that anybody may send to it again.

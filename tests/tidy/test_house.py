@@ -19,12 +19,13 @@ MAY_INCLUDE = {
     'network': ('packet', 'switch', 'dhcp', 'dns', 'nat'),
     'dgram': ('packet',),
     'pcap': ('packet',),
-    'adapter': ('packet', 'dgram'),
-    'daemon': ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'dgram', 'pcap'),
+    'http': ('packet', 'dgram'),
+    'adapter': ('packet', 'dgram', 'http'),
+    'daemon': ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'dgram', 'pcap', 'http'),
 }
 PURE = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network')  # no socket, no clock, no thread, no log
 EDGE = ('adapter', 'daemon')  # the only ones with an event loop, a log and JSON
-CASTS_POINTERS = ('dgram', 'pcap', 'adapter', 'daemon')  # system calls want sockaddr* and the like
+CASTS_POINTERS = ('dgram', 'pcap', 'http', 'adapter', 'daemon')  # system calls want sockaddr* and the like
 
 SOURCE_LINES = 400
 TEST_LINES = 600

@@ -14,7 +14,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 class Portable(unittest.TestCase):
     def test_dgram_compiles_without_what_only_linux_has(self):
         compiler = os.environ.get('CXX', 'g++')
-        for source in sorted((ROOT / 'dgram').glob('*.cpp')):
+        for source in sorted([*(ROOT / 'dgram').glob('*.cpp'), *(ROOT / 'http').glob('*.cpp')]):
             with self.subTest(source.name):
                 done = subprocess.run([compiler, '-std=c++20', '-U__linux__', '-fsyntax-only', '-Wall', '-Wextra', '-Werror',
                                        f'-I{ROOT}', source], capture_output=True, text=True, timeout=60)
