@@ -3,10 +3,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
@@ -17,6 +15,7 @@
 #include "adapter/dhcp_client.hpp"
 #include "adapter/net_namespace.hpp"
 #include "adapter/poll_loop.hpp"
+#include "adapter/socket_paths.hpp"
 #include "adapter/tap_bridge.hpp"
 #include "adapter/tap_device.hpp"
 #include "adapter/tap_names.hpp"
@@ -42,17 +41,6 @@ std::string namespace_identity(const TapOptions& options) {
   if (!options.netns) return network_namespace_number();
   const std::filesystem::path path = namespace_path(*options.netns);
   return path.parent_path() == "/run/netns" || path.parent_path() == "/var/run/netns" ? path.filename() : path;
-}
-
-std::string switch_path(const TapOptions& options) {
-  if (options.socket) return *options.socket;
-  const std::vector<std::string> paths =
-      default_switch_paths(std::getenv("XDG_RUNTIME_DIR"), user_ids(::getuid(), file_text("/proc/self/uid_map")));
-  const auto there = std::ranges::find_if(paths, [](const std::string& path) {
-    struct stat info {};
-    return ::stat(path.c_str(), &info) == 0;
-  });
-  return there != paths.end() ? *there : paths.front();
 }
 
 /// What a person can do about it.
@@ -204,6 +192,8 @@ class Tap final : private TapBridge::Observer, private dgram::Watched {
 
 }  // namespace
 
-ExitCode run_tap(const TapOptions& options) { return Tap{options, switch_path(options)}.run(); }
+ExitCode run_tap(const TapOptions& options) {
+  return Tap{options, options.socket.value_or(find_socket("dgram.sock"))}.run();
+}
 
 }  // namespace vnet::adapter

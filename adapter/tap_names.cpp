@@ -1,7 +1,6 @@
 #include "adapter/tap_names.hpp"
 
 #include <algorithm>
-#include <sstream>
 
 #include "dgram/socket.hpp"
 
@@ -46,14 +45,6 @@ MacAddress derive_mac(std::string_view host, std::string_view network_namespace,
   return MacAddress::from_u64((hash.value() | kLocal) & ~kGroup);
 }
 
-std::vector<std::string> default_switch_paths(const char* xdg_runtime_dir, const std::vector<uid_t>& users) {
-  if (is_absolute(xdg_runtime_dir)) return {std::string{xdg_runtime_dir} + "/vnet/dgram.sock"};
-  std::vector<std::string> paths;
-  paths.reserve(users.size());
-  for (const uid_t user : users) paths.push_back("/tmp/vnet-" + std::to_string(user) + "/dgram.sock");
-  return paths;
-}
-
 std::vector<std::string> own_paths(std::string_view switch_path, std::string_view name, pid_t process,
                                    const char* xdg_runtime_dir) {
   const std::string tail = "tap-" + std::string{name} + "-" + std::to_string(process);
@@ -62,20 +53,6 @@ std::vector<std::string> own_paths(std::string_view switch_path, std::string_vie
   paths.push_back("/tmp/vnet-" + tail);
   std::erase_if(paths, [](const std::string& path) { return path.size() > dgram::kMaxPath; });
   return paths;
-}
-
-std::vector<uid_t> user_ids(uid_t inside, std::string_view uid_map) {
-  std::vector<uid_t> users = {inside};
-  std::istringstream lines{std::string{uid_map}};
-  std::uint64_t first_inside = 0;
-  std::uint64_t first_outside = 0;
-  std::uint64_t count = 0;
-  while (lines >> first_inside >> first_outside >> count) {
-    if (inside < first_inside || inside - first_inside >= count) continue;
-    const auto outside = static_cast<uid_t>(first_outside + (inside - first_inside));
-    if (outside != inside) users.push_back(outside);
-  }
-  return users;
 }
 
 }  // namespace vnet::adapter

@@ -24,18 +24,9 @@ inline constexpr std::size_t kMaxInterfaceName = 15;
 /// name, or its number when it has none.
 [[nodiscard]] MacAddress derive_mac(std::string_view host, std::string_view network_namespace, std::string_view name);
 
-/// Where the switch's socket may be when no path is given, most likely first: in `xdg_runtime_dir` when that is an
-/// absolute path, else in the folders of `/tmp` named after `users`. Null: the variable is not set.
-[[nodiscard]] std::vector<std::string> default_switch_paths(const char* xdg_runtime_dir,
-                                                            const std::vector<uid_t>& users);
-
 /// Where the client's own socket may be bound: beside the switch's, where the switch's user can reach it; else in
 /// `xdg_runtime_dir`; else in /tmp. Paths that are too long for a socket are left out.
 [[nodiscard]] std::vector<std::string> own_paths(std::string_view switch_path, std::string_view name, pid_t process,
                                                  const char* xdg_runtime_dir);
-
-/// The user ids that a user may have chosen a folder's name by: the one that this process has, and, from
-/// /proc/self/uid_map's text, the one that stands for it outside of a user namespace (`unshare -r` shows a user as 0).
-[[nodiscard]] std::vector<uid_t> user_ids(uid_t inside, std::string_view uid_map);
 
 }  // namespace vnet::adapter

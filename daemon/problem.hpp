@@ -10,6 +10,8 @@
 #include <string_view>
 #include <vector>
 
+#include "packet/words.hpp"
+
 namespace vnet::daemon {
 
 struct Problem {
@@ -44,18 +46,5 @@ class Problems {
 /// One line for each problem, as `run.json: /networks/0/mtu: found "big" (a string); expected ...`, and a
 /// last one with the number of those not listed. `source` is the file's name, or the program's for flags.
 [[nodiscard]] std::string to_string(const Problems& problems, std::string_view source);
-
-/// `found X; expected Y`: the sentence of every problem.
-[[nodiscard]] std::string found_expected(std::string_view found, std::string_view expected);
-
-/// `; did you mean "nat"?` for the candidate that `name` is most likely a misspelling of, or nothing.
-/// Distance: insertions, deletions, substitutions and swaps of neighbours.
-[[nodiscard]] std::string did_you_mean(std::string_view name, const std::vector<std::string>& candidates);
-
-/// `a, b, c`, with `...` in the place of very many.
-[[nodiscard]] std::string join(const std::vector<std::string>& words);
-
-/// `text` between double quotes, shortened if it is long, with control characters escaped.
-[[nodiscard]] std::string in_quotes(std::string_view text);
 
 }  // namespace vnet::daemon

@@ -2,20 +2,35 @@
 
 #include <gmock/gmock.h>
 
+#include "adapter/json.hpp"
+
 namespace vnet::adapter {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 using Words = std::vector<std::string>;
 
-TapOptions tap_of(const Words& words) {
-  const Command command = parse_options(words, "1.2.3");
-  if (const auto* exit = std::get_if<Exit>(&command)) ADD_FAILURE() << exit->text;
-  return std::get<TapOptions>(command);
+CommandLine line_of(const Words& words) { return parse_options(words, {"1.2.3", "/home/me"}); }
+
+template <typename T>
+T command_of(const Words& words) {
+  const CommandLine line = line_of(words);
+  if (const auto* exit = std::get_if<Exit>(&line.command)) ADD_FAILURE() << exit->text;
+  return std::get<T>(line.command);
 }
 
-Exit exit_of(const Words& words) { return std::get<Exit>(parse_options(words, "1.2.3")); }
+TapOptions tap_of(const Words& words) { return command_of<TapOptions>(words); }
+Call call_of(const Words& words) { return command_of<Call>(words); }
+Exit exit_of(const Words& words) { return std::get<Exit>(line_of(words).command); }
+
+/// "METHOD target body"
+std::string asked(const Words& words) {
+  const Call call = call_of(words);
+  return call.method + " " + call.target + (call.body.empty() ? "" : " " + call.body);
+}
 
 TEST(VnetOptions, TapHasDefaultsForEverything) {
   const TapOptions tap = tap_of({"tap"});
@@ -47,10 +62,188 @@ TEST(VnetOptions, HelpAndVersionAreNoErrors) {
   EXPECT_THAT(help.text, AllOf(HasSubstr("--netns"), HasSubstr("Examples:")));
 }
 
+TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
+  const std::vector<Words> commands = {{"status"},
+                                       {"nics"},
+                                       {"networks"},
+                                       {"leases"},
+                                       {"lease"},
+                                       {"lease", "rm"},
+                                       {"captures"},
+                                       {"nic"},
+                                       {"nic", "add"},
+                                       {"nic", "rm"},
+                                       {"dns"},
+                                       {"dns", "set"},
+                                       {"dns", "rm"},
+                                       {"capture"},
+                                       {"events"},
+                                       {"capture", "start"},
+                                       {"capture", "stop"},
+                                       {"top"},
+                                       {"snapshot"},
+                                       {"restore"},
+                                       {"reload"},
+                                       {"metrics"},
+                                       {"api"},
+                                       {"completion"},
+                                       {"tap"}};
+  for (Words words : commands) {
+    const std::string name = words.back();
+    words.emplace_back("--help");
+    const Exit help = exit_of(words);
+    EXPECT_EQ(help.code, ExitCode::ok) << name;
+    EXPECT_THAT(help.text, AllOf(HasSubstr("Examples:\n  "), HasSubstr("vnet " + words.front()))) << name;
+  }
+}
+
+TEST(VnetOptions, QuestionsAskTheApi) {
+  EXPECT_EQ(asked({"status"}), "GET /v1/status");
+  EXPECT_EQ(asked({"nics"}), "GET /v1/nics");
+  EXPECT_EQ(asked({"nics", "--network", "a b&c"}), "GET /v1/nics?network=a%20b%26c");
+  EXPECT_EQ(asked({"leases", "--network", "lab"}), "GET /v1/leases?network=lab");
+  EXPECT_EQ(asked({"networks"}), "GET /v1/networks");
+  EXPECT_EQ(asked({"captures"}), "GET /v1/captures");
+  EXPECT_EQ(asked({"nic", "alice"}), "GET /v1/nics/alice");
+  EXPECT_EQ(asked({"nic", "52:cc:cc:cc:cc:01"}), "GET /v1/nics/52%3Acc%3Acc%3Acc%3Acc%3A01");
+  EXPECT_EQ(asked({"dns", "--network", "lab"}), "GET /v1/dns/records?network=lab");
+  EXPECT_EQ(asked({"metrics"}), "GET /metrics");
+  EXPECT_FALSE(call_of({"nics"}).json);
+  EXPECT_TRUE(call_of({"nics", "--json"}).json);
+  EXPECT_TRUE(call_of({"--json", "nics"}).json);
+}
+
+TEST(VnetOptions, AChangeIsOneRequest) {
+  EXPECT_EQ(asked({"nic", "alice", "link", "down"}), R"(PATCH /v1/nics/alice {"link":"down","cause":"vnet nic link"})");
+  EXPECT_EQ(asked({"nic", "alice", "move", "lab"}),
+            R"(PATCH /v1/nics/alice {"network":"lab","cause":"vnet nic move"})");
+  EXPECT_EQ(asked({"nic", "alice", "detach"}), R"(DELETE /v1/nics/alice/attach {"cause":"vnet nic detach"})");
+  EXPECT_EQ(asked({"nic", "rm", "alice"}), "DELETE /v1/nics/alice");
+  EXPECT_EQ(asked({"nic", "add", "carol"}), R"(POST /v1/nics {"name":"carol"})");
+  EXPECT_EQ(asked({"nic", "add", "carol", "--mac", "52:cc:cc:cc:cc:03", "--network", "lab", "--ip", "10.0.0.9",
+                   "--link", "down", "--dgram", "run/../carol.sock"}),
+            R"(POST /v1/nics {"name":"carol","mac":"52:cc:cc:cc:cc:03","network":"lab","ip":"10.0.0.9","link":"down",)"
+            R"("dgram":"/home/me/carol.sock"})");
+  EXPECT_EQ(asked({"lease", "rm", "10.0.0.9", "--network", "lab"}), "DELETE /v1/leases/10.0.0.9?network=lab");
+  EXPECT_EQ(asked({"dns", "set", "a.test", "--a", "1.2.3.4", "--a", "1.2.3.5", "--aaaa", "::1", "--txt", "x y", "--ttl",
+                   "5"}),
+            R"(PUT /v1/dns/records/a.test {"a":["1.2.3.4","1.2.3.5"],"aaaa":["::1"],"txt":["x y"],"ttl_s":5})");
+  EXPECT_EQ(asked({"dns", "set", "a.test", "--cname", "b.test", "--network", "lab"}),
+            R"(PUT /v1/dns/records/a.test?network=lab {"cname":"b.test"})");
+  EXPECT_EQ(asked({"dns", "rm", "a.test"}), "DELETE /v1/dns/records/a.test");
+  EXPECT_EQ(asked({"reload"}), "POST /v1/reload");
+}
+
+TEST(VnetOptions, CapturesOfTheDaemonHaveAbsolutePaths) {
+  EXPECT_EQ(asked({"capture", "start", "run.pcapng", "--nic", "a", "--nic", "b", "--filter", "not arp", "--snaplen",
+                   "96", "--rotate-mb", "10", "--keep", "3"}),
+            R"(POST /v1/captures {"file":"/home/me/run.pcapng","nics":["a","b"],"filter":"not arp","snaplen":96,)"
+            R"("rotate_mb":10,"keep":3})");
+  EXPECT_EQ(asked({"capture", "start", "/tmp/x"}), R"(POST /v1/captures {"file":"/tmp/x"})");
+  EXPECT_EQ(asked({"capture", "stop", "7"}), "DELETE /v1/captures/7");
+}
+
+TEST(VnetOptions, ALiveCaptureGoesToStdoutUnlessToldOtherwise) {
+  EXPECT_EQ(command_of<LiveCapture>({"capture"}), (LiveCapture{"/v1/captures/live", "-"}));
+  EXPECT_EQ(command_of<LiveCapture>(
+                {"capture", "--nic", "a", "--filter", "udp port 53", "--snaplen", "64", "-w", "x.pcapng"}),
+            (LiveCapture{"/v1/captures/live?nic=a&filter=udp%20port%2053&snaplen=64", "x.pcapng"}));
+}
+
+TEST(VnetOptions, SnapshotAndRestoreCarryDocuments) {
+  EXPECT_EQ(asked({"snapshot"}), "POST /v1/snapshot {}");
+  EXPECT_EQ(asked({"snapshot", "a", "b"}), R"(POST /v1/snapshot {"nics":["a","b"]})");
+  EXPECT_EQ(call_of({"snapshot"}).show, Show::document);
+  EXPECT_EQ(call_of({"restore", "-"}).body_of, "-");
+  EXPECT_EQ(call_of({"restore", "all.json"}).body_of, "all.json");
+}
+
+TEST(VnetOptions, TheRawApiTakesADocumentOrStdin) {
+  EXPECT_EQ(asked({"api", "PATCH", "/v1/nics/a?x=1", R"({"link":"up"})"}), R"(PATCH /v1/nics/a?x=1 {"link":"up"})");
+  EXPECT_EQ(call_of({"api", "POST", "/v1/nics", "-"}).body_of, "-");
+  EXPECT_EQ(call_of({"api", "GET", "/v1/nics"}).show, Show::raw);
+}
+
+TEST(VnetOptions, ANicThatIsCalledLikeACommandCanBeReached) {
+  EXPECT_EQ(asked({"nic", "top"}), "GET /v1/nics/top");
+  EXPECT_EQ(asked({"nic", "status", "link", "up"}), R"(PATCH /v1/nics/status {"link":"up","cause":"vnet nic link"})");
+  EXPECT_EQ(asked({"nic", "--", "add", "link", "up"}), R"(PATCH /v1/nics/add {"link":"up","cause":"vnet nic link"})");
+  EXPECT_EQ(asked({"nic", "rm", "add"}), "DELETE /v1/nics/add");
+}
+
+TEST(VnetOptions, EventsAndTopTakeTheirFlags) {
+  EXPECT_EQ(command_of<EventsOptions>({"events"}), EventsOptions{});
+  EXPECT_EQ(command_of<EventsOptions>({"events", "--follow", "--nic", "a", "--network", "n", "--kind",
+                                       "nic.,dhcp.granted", "--since", "17", "--json"}),
+            (EventsOptions{true, {{"nic", "a"}, {"network", "n"}, {"kind", "nic.,dhcp.granted"}}, 17, true}));
+  EXPECT_EQ(command_of<TopOptions>({"top", "--interval", "0.5", "--count", "3"}), (TopOptions{0.5, 3}));
+}
+
+TEST(VnetOptions, EveryArgumentOfARequestIsKnownByItsPointer) {
+  EXPECT_THAT(call_of({"nic", "add", "c", "--mac", "1"}).arguments,
+              ElementsAre(Pair("/name", "NAME"), Pair("/mac", "--mac")));
+  EXPECT_THAT(call_of({"dns", "set", "c", "--a", "1", "--ttl", "1"}).arguments,
+              ElementsAre(Pair("/a", "--a"), Pair("/ttl_s", "--ttl")));
+}
+
+TEST(VnetOptions, TheCommonFlagsStandAnywhere) {
+  const Common expected{"/c.sock", Color::never};
+  EXPECT_EQ(line_of({"--control", "/c.sock", "--color", "never", "nics"}).common, expected);
+  EXPECT_EQ(line_of({"nics", "--control=/c.sock", "--color", "never"}).common, expected);
+  EXPECT_EQ(line_of({"nic", "add", "x", "--control", "/c.sock", "--color", "never"}).common, expected);
+}
+
+TEST(VnetOptions, WordsToCompleteAreNotUnderstood) {
+  EXPECT_EQ(command_of<CompleteOptions>({"complete", "nic", "--hel"}).words, (Words{"nic", "--hel"}));
+}
+
 TEST(VnetOptions, ABadCommandLineSaysWhatWasFoundAndExpected) {
   const std::vector<std::pair<Words, std::string>> cases = {
-      {{}, "found no command, expected one of: tap"},
-      {{"tpa"}, "found the command \"tpa\", expected one of: tap"},
+      {{}, "found no command; expected one of status, nics"},
+      {{"tpa"}, "found the command \"tpa\"; expected one of status"},
+      {{"statsu"}, "did you mean \"status\"?"},
+      {{"nics", "--jsno"}, "nics: found an unknown flag \"--jsno\""},
+      {{"nics", "--jsno"}, "did you mean \"--json\"?"},
+      {{"nics", "more"}, "nics: found the argument \"more\""},
+      {{"metrics", "--json"}, "metrics: found --json"},
+      {{"nics", "--color", "allways"},
+       "--color: found \"allways\"; expected one of auto, always, never; did you mean \"always\"?"},
+      {{"nics", "--control", ""}, "--control: found an empty path"},
+      {{"nic"}, "nic: found no name"},
+      {{"nic", "a", "lnik"}, "nic a: found \"lnik\"; expected one of link, move, detach; did you mean \"link\"?"},
+      {{"nic", "a", "link"}, "nic a link: found no state; expected up or down"},
+      {{"nic", "a", "link", "dwn"}, "did you mean \"down\"?"},
+      {{"nic", "a", "link", "up", "x"}, "nic a link: found the argument \"x\""},
+      {{"nic", "a", "detach", "x"}, "nic a detach: found the argument \"x\""},
+      {{"nic", "a", "move"}, "nic a move: found no network"},
+      {{"nic", "a", "rm"}, "did you mean vnet nic rm a?"},
+      {{"nic", "add"}, "nic add: found no name"},
+      {{"nic", "add", "a", "b"}, "nic add: found the argument \"b\""},
+      {{"nic", "add", "a", "--link", "u"}, "nic add: --link: found \"u\"; expected one of up, down"},
+      {{"nic", "add", "a", "--dgram", ""}, "nic add: --dgram: found no path"},
+      {{"nic", "rm"}, "nic rm: found no name"},
+      {{"lease"}, "lease: found no command; expected one of rm"},
+      {{"lease", "rm"}, "lease rm: found no address"},
+      {{"dns", "st", "x"}, "dns: found the command \"st\"; expected one of set, rm; did you mean \"set\"?"},
+      {{"dns", "set"}, "dns set: found no name"},
+      {{"dns", "set", "x"}, "dns set: found no record"},
+      {{"dns", "set", "x", "--ttl", "-1", "--a", "1"}, "--ttl"},
+      {{"dns", "rm"}, "dns rm: found no name"},
+      {{"capture", "start"}, "capture start: found no file"},
+      {{"capture", "-w", "x", "start", "f"}, "capture start: found -w"},
+      {{"capture", "--nic", "x", "stop", "1"}, "capture stop: found a flag before stop"},
+      {{"capture", "stop"}, "capture stop: found no id"},
+      {{"capture", "-w", ""}, "capture: -w: found no path"},
+      {{"capture", "--snaplen", "262145"}, "--snaplen"},
+      {{"events", "--since", "-1"}, "--since"},
+      {{"top", "--interval", "0"}, "--interval"},
+      {{"top", "--count", "0"}, "--count"},
+      {{"restore"}, "restore: found no file"},
+      {{"api"}, "api: found no method"},
+      {{"api", "GTE", "/"}, "did you mean \"GET\"?"},
+      {{"api", "GET"}, "api: found the path \"\""},
+      {{"api", "GET", "/a b"}, "api: found the path \"/a b\""},
+      {{"completion", "fish"}, "completion: found \"fish\"; expected one of bash, zsh"},
       {{"tap", "--mac", "1:2"}, "--mac: found \"1:2\", expected six pairs"},
       {{"tap", "--mac", "01:00:5e:00:00:01"}, "even first byte"},
       {{"tap", "--mac", "00:00:00:00:00:00"}, "not all zero"},
@@ -61,13 +254,16 @@ TEST(VnetOptions, ABadCommandLineSaysWhatWasFoundAndExpected) {
       {{"tap", "--queue", "0"}, "--queue"},
       {{"tap", "--socket", std::string(108, 'x')}, "--socket: found a path of 108 bytes, expected 1 to 107"},
       {{"tap", "--netns", ""}, "--netns"},
-      {{"tap", "--netsn", "a"}, "--netsn"},
+      {{"tap", "--netsn", "a"}, "did you mean \"--netns\"?"},
+      {{"tap", "--control", "x"}, "tap: found an unknown flag \"--control\""},
       {{"tap", "extra"}, "extra"},
   };
   for (const auto& [words, expected] : cases) {
-    const Exit exit = exit_of(words);
-    EXPECT_EQ(exit.code, ExitCode::usage) << expected;
-    EXPECT_THAT(exit.text, AllOf(HasSubstr(expected), HasSubstr("vnet --help")));
+    const CommandLine line = line_of(words);
+    const auto* exit = std::get_if<Exit>(&line.command);
+    ASSERT_NE(exit, nullptr) << expected;
+    EXPECT_EQ(exit->code, ExitCode::usage) << expected;
+    EXPECT_THAT(exit->text, AllOf(HasSubstr(expected), HasSubstr("vnet --help")));
   }
 }
 

@@ -45,21 +45,6 @@ TEST(InterfaceName, WhatLinuxRefusesIsRefusedWithAReason) {
   }
 }
 
-TEST(DefaultSwitchPath, IsInTheRuntimeFolderElseInTheUsersFolderOfTmp) {
-  EXPECT_THAT(default_switch_paths("/run/user/7", {7}), ElementsAre("/run/user/7/vnet/dgram.sock"));
-  EXPECT_THAT(default_switch_paths(nullptr, {7}), ElementsAre("/tmp/vnet-7/dgram.sock"));
-  EXPECT_THAT(default_switch_paths("", {0, 7}), ElementsAre("/tmp/vnet-0/dgram.sock", "/tmp/vnet-7/dgram.sock"));
-  EXPECT_THAT(default_switch_paths("run", {7}), ElementsAre("/tmp/vnet-7/dgram.sock"));
-}
-
-TEST(UserIds, AUserNamespaceAddsTheUserOutside) {
-  EXPECT_THAT(user_ids(0, "         0       1000          1\n"), ElementsAre(0U, 1000U));
-  EXPECT_THAT(user_ids(5, "0 1000 1\n1 100000 65536\n"), ElementsAre(5U, 100004U));
-  EXPECT_THAT(user_ids(1000, "         0          0 4294967295\n"), ElementsAre(1000U));
-  EXPECT_THAT(user_ids(3, ""), ElementsAre(3U));
-  EXPECT_THAT(user_ids(3, "nonsense"), ElementsAre(3U));
-}
-
 TEST(OwnPaths, AreBesideTheSwitchFirst) {
   EXPECT_THAT(own_paths("/s/dgram.sock", "eth0", 42, "/run/user/7"),
               ElementsAre("/s/dgram.sock.tap-eth0-42", "/run/user/7/vnet-tap-eth0-42", "/tmp/vnet-tap-eth0-42"));

@@ -1,0 +1,66 @@
+// status, nics, networks, leases, lease, captures: what is there.
+#include <memory>
+
+#include "adapter/commands.hpp"
+
+namespace vnet::adapter {
+namespace {
+
+/// A command without words of its own: one question, one table.
+void add_question(CommandTree& tree, const std::string& name, const std::string& description,
+                  const std::string& examples, Show show) {
+  const CLI::App& command = tree.add(tree.root(), name, description, examples);
+  tree.on(command, CommandTree::Json::taken, [name, show](bool json) -> Command {
+    return Call{.target = api_target({name}), .show = show, .json = json};
+  });
+}
+
+/// The same, for the things of one network or of all.
+void add_list(CommandTree& tree, const std::string& name, const std::string& description, const std::string& examples,
+              Show show) {
+  CLI::App& command = tree.add(tree.root(), name, description, examples);
+  const auto network = std::make_shared<std::optional<std::string>>();
+  tree.completes(command.add_option("--network", *network, "Only those of this network")->type_name("NETWORK"),
+                 Ask::networks);
+  tree.on(command, CommandTree::Json::taken, [name, show, network](bool json) -> Command {
+    const Query query = *network ? Query{{"network", **network}} : Query{};
+    return Call{.target = api_target({name}, query), .show = show, .json = json};
+  });
+}
+
+void add_lease(CommandTree& tree) {
+  CLI::App& lease =
+      tree.add(tree.root(), "lease", "End a DHCP lease",
+               "  vnet lease rm 192.168.127.2                  forget it; its client asks again in its own time");
+  CLI::App& rm = tree.add(lease, "rm", "End and forget the lease of an address",
+                          "  vnet lease rm 192.168.127.2\n"
+                          "  vnet lease rm 10.0.0.2 --network lab         where several networks have this address");
+  struct Given {
+    std::string ip;
+    std::optional<std::string> network;
+  };
+  const auto given = std::make_shared<Given>();
+  tree.completes(rm.add_option("ip", given->ip, "The address")->type_name("IP"), Ask::leases);
+  tree.completes(rm.add_option("--network", given->network, "The network that it is of")->type_name("NETWORK"),
+                 Ask::networks);
+  tree.on(rm, CommandTree::Json::taken, [given](bool json) -> Command {
+    if (given->ip.empty()) return missing("lease rm", "address", "one that `vnet leases` shows");
+    const Query query = given->network ? Query{{"network", *given->network}} : Query{};
+    return Call{.method = "DELETE", .target = api_target({"leases", given->ip}, query), .json = json};
+  });
+}
+
+}  // namespace
+
+void add_list_commands(CommandTree& tree) {
+  add_question(tree, "status", "The switch: version, uptime, limits and how near each is",
+               "  vnet status\n  vnet status --json | jq .limits", Show::status);
+  add_list(tree, "nics", "The NICs: link, attachment, addresses, counters",
+           "  vnet nics\n  vnet nics --network home --json", Show::nics);
+  add_question(tree, "networks", "The networks", "  vnet networks", Show::networks);
+  add_list(tree, "leases", "The DHCP leases in force", "  vnet leases\n  vnet leases --network home", Show::leases);
+  add_lease(tree);
+  add_question(tree, "captures", "The captures that run", "  vnet captures", Show::captures);
+}
+
+}  // namespace vnet::adapter
