@@ -188,10 +188,17 @@ struct ListenEntry {
   std::string network;
   bool operator==(const ListenEntry&) const = default;
 };
+/// The control API on a TCP socket, for who has the token.
+struct ControlTcp {
+  Endpoint address;
+  std::string token_file;
+  bool operator==(const ControlTcp&) const = default;
+};
 struct Listen {
   std::vector<ListenEntry> dgram;
   std::vector<ListenEntry> stream;
   std::string control;
+  std::optional<ControlTcp> control_tcp;
   std::vector<ListenEntry> assign;
   bool operator==(const Listen&) const = default;
 };

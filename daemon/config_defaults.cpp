@@ -43,6 +43,9 @@ MacAddress gateway_mac(std::string_view network_name) {
   return MacAddress::from_u64(((hash & kAll) | kLocal) & ~kGroup);
 }
 
+// A network and a NIC of one name are two stations.
+MacAddress nic_mac(std::string_view nic_name) { return gateway_mac("NIC " + std::string{nic_name}); }
+
 std::vector<IpAddress> gateway_addresses(const Network& network) {
   std::vector<IpAddress> addresses;
   if (network.ipv4) addresses.emplace_back(network.ipv4->address);

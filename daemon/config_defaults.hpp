@@ -14,6 +14,8 @@ namespace vnet::daemon {
 
 /// A locally administered unicast address that depends on the name alone.
 [[nodiscard]] MacAddress gateway_mac(std::string_view network_name);
+/// The same for a NIC that was given a name and no address.
+[[nodiscard]] MacAddress nic_mac(std::string_view nic_name);
 
 /// The gateway's own addresses.
 [[nodiscard]] std::vector<IpAddress> gateway_addresses(const Network& network);

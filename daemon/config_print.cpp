@@ -1,12 +1,10 @@
-// Config to JSON: read_config's inverse. A member that is absent in the Config is left out of the text, every
-// other is written, default or not.
+#include "daemon/config_print.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
 
-#include "daemon/config.hpp"
 #include "daemon/config_words.hpp"
-#include "daemon/json_text.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -172,10 +170,15 @@ Json nic(const Nic& nic) {
 
 Json listen(const Listen& listen) {
   const auto entry = [](const ListenEntry& value) { return Json{{"path", value.path}, {"network", value.network}}; };
-  return {{"dgram", array(listen.dgram, entry)},
-          {"stream", array(listen.stream, entry)},
-          {"control", listen.control},
-          {"assign", array(listen.assign, entry)}};
+  Json object = {{"dgram", array(listen.dgram, entry)},
+                 {"stream", array(listen.stream, entry)},
+                 {"control", listen.control},
+                 {"assign", array(listen.assign, entry)}};
+  if (listen.control_tcp) {
+    object["control_tcp"] = {{"address", to_string(listen.control_tcp->address)},
+                             {"token_file", listen.control_tcp->token_file}};
+  }
+  return object;
 }
 
 Json service(const Service& service) {
@@ -209,7 +212,11 @@ Json timeline_event(const TimelineEvent& event) {
 
 }  // namespace
 
-std::string print_config(const Config& config) {
+Json to_json(const Nic& value) { return nic(value); }
+
+Json to_json(const DnsRecord& value) { return dns_record(value); }
+
+Json to_json(const Config& config) {
   Json document = {{"networks", array(config.networks, network)},
                    {"nics", array(config.nics, nic)},
                    {"listen", listen(config.listen)},
@@ -224,8 +231,12 @@ std::string print_config(const Config& config) {
   }
   put_if(document, "state", config.state);
   if (config.seed) document["seed"] = *config.seed;
+  return document;
+}
+
+std::string print_config(const Config& config) {
   // A path from the command line may be no UTF-8, which JSON cannot hold.
-  return document.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+  return to_json(config).dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
 }
 
 }  // namespace vnet::daemon

@@ -240,6 +240,9 @@ void read_listen(const Json& object, const std::string& default_network, const F
   read(object, "dgram", listen.dgram, entries(resolved));
   read(object, "stream", listen.stream, entries(resolved));
   read(object, "control", listen.control, resolved);
+  read(object, "control_tcp", listen.control_tcp, [&](const Json& value) {
+    return ControlTcp{endpoint(value.at("address")), resolved(value.at("token_file"))};
+  });
   read(object, "assign", listen.assign, entries(resolved_or_vsock));
 }
 
@@ -289,6 +292,12 @@ Capture capture(const Json& object, const Folders& folders) {
 }
 
 }  // namespace
+
+Nic read_nic(const Json& object, const std::string& default_network, const Folders& folders) {
+  return nic(object, default_network, folders);
+}
+
+DnsRecord read_dns_record(const Json& object) { return dns_record(object); }
 
 std::string resolve_path(const std::string& folder, const std::string& path) {
   return (std::filesystem::path{folder} / path).lexically_normal().string();

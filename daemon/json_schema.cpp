@@ -21,6 +21,7 @@ bool has_type(const Json& value, std::string_view type) {
   if (type == "array") return value.is_array();
   if (type == "string") return value.is_string();
   if (type == "boolean") return value.is_boolean();
+  if (type == "null") return value.is_null();
   if (type == "number") return value.is_number();
   assert(type == "integer");
   return is_integer(value);
@@ -87,12 +88,11 @@ class Checker {
 
  private:
   const Json& resolve(const Json& schema) const {
-    constexpr std::string_view kDefinitions = "#/$defs/";
     const auto reference = schema.find("$ref");
     if (reference == schema.end()) return schema;
     const auto& target = reference->get_ref<const std::string&>();
-    assert(target.starts_with(kDefinitions));
-    return resolve(root_.at("$defs").at(target.substr(kDefinitions.size())));
+    assert(target.starts_with("#/"));
+    return resolve(root_.at(Json::json_pointer{target.substr(1)}));
   }
 
   /// What would have been right, as in "an integer from 576 to 65520".
@@ -113,6 +113,7 @@ class Checker {
     if (type == "object") return "an object";
     if (type == "array") return elements_in_words(schema);
     if (type == "boolean") return "true or false";
+    if (type == "null") return "null";
     if (type == "integer") return range_in_words(schema, "an integer");
     if (type == "number") return range_in_words(schema, "a number");
     const auto most = schema.find("maxLength");
@@ -219,7 +220,11 @@ class Checker {
 }  // namespace
 
 void check_schema(const Json& schema, const Json& document, Problems& problems) {
-  Checker{schema, problems}.check(schema, document, {});
+  check_schema(schema, schema, document, problems);
+}
+
+void check_schema(const Json& root, const Json& schema, const Json& document, Problems& problems) {
+  Checker{root, problems}.check(schema, document, {});
 }
 
 }  // namespace vnet::daemon

@@ -6,7 +6,7 @@
 //
 //   type (one name), properties, required, additionalProperties (false or a schema), propertyNames (format),
 //   items, minItems, maxItems, uniqueItems, enum (of strings), minimum, maximum, maxLength, format,
-//   $ref to "#/$defs/NAME", oneOf whose branches differ in type.
+//   $ref to "#/a/path/inside/the/schema", oneOf whose branches differ in type.
 //
 // Beside $ref stand annotations only (description, default, ...). `pattern` is for editors: it accepts all
 // that the `format` beside it does, and is not read here. A test holds configs/schema.json to this subset,
@@ -19,5 +19,7 @@ namespace vnet::daemon {
 
 /// Appends what is wrong with `document`, at JSON pointers. The schema itself is trusted.
 void check_schema(const Json& schema, const Json& document, Problems& problems);
+/// The same for a schema that is a part of `root`, where its references lead.
+void check_schema(const Json& root, const Json& schema, const Json& document, Problems& problems);
 
 }  // namespace vnet::daemon

@@ -107,7 +107,8 @@ void LeaseStore::note(std::string_view network, const dhcp::LeaseEvent& event, c
     case dhcp::LeaseEvent::Kind::granted:
     case dhcp::LeaseEvent::Kind::renewed: record.expires = unix_seconds(lease.expires, at); break;
     case dhcp::LeaseEvent::Kind::released: record.expires = unix_seconds(at); break;
-    case dhcp::LeaseEvent::Kind::declined: record.forgotten = true; break;
+    case dhcp::LeaseEvent::Kind::declined:
+    case dhcp::LeaseEvent::Kind::removed: record.forgotten = true; break;
     case dhcp::LeaseEvent::Kind::expired:  // the record says it already
     case dhcp::LeaseEvent::Kind::refused:
     case dhcp::LeaseEvent::Kind::exhausted: return;

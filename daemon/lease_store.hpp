@@ -31,6 +31,7 @@
 
 #include "daemon/lease_table.hpp"
 #include "daemon/state_folder.hpp"
+#include "daemon/wall_time.hpp"
 #include "dgram/socket.hpp"
 #include "dhcp/server.hpp"
 #include "packet/ip_address.hpp"
@@ -38,12 +39,6 @@
 #include "packet/time.hpp"
 
 namespace vnet::daemon {
-
-/// One moment on both clocks.
-struct Moment {
-  Instant now;
-  std::int64_t unix_ms = 0;
-};
 
 /// A lease for dhcp::Server::restore, which takes those that have ended too: their clients are remembered.
 struct StoredLease {

@@ -84,7 +84,7 @@ void EventLogger::log(const network::Event& event) {
   }
   if (const auto count = std::exchange(suppressed_, 0); count > 0) spdlog::warn("{} events were not logged", count);
   spdlog::log(routine ? spdlog::level::debug : spdlog::level::info, "{} {}{}{}: {}", to_string(event.kind),
-              event.network, event.nic.empty() ? "" : " ", event.nic, event.detail);
+              event.network, event.nic.empty() ? "" : " ", event.nic, event.detail());
 }
 
 }  // namespace vnet::daemon

@@ -9,11 +9,14 @@
 #include <filesystem>
 #include <iostream>
 #include <system_error>
+#include <utility>
 
 #include "daemon/config.hpp"
+#include "daemon/config_source.hpp"
 #include "daemon/log.hpp"
-#include "daemon/network_setup.hpp"
-#include "daemon/options.hpp"
+#include "daemon/socket_activation.hpp"
+#include "daemon/startup.hpp"
+#include "daemon/take_over.hpp"
 #include "daemon/vnetd.hpp"
 
 namespace {
@@ -33,6 +36,15 @@ void raise_descriptor_limit() {
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+/// Serves until somebody asks us to stop. What cannot be opened is thrown as a sentence.
+void serve(ConfigSource source, Config config, bool take_over) {
+  InheritedSockets inherited = InheritedSockets::take();
+  std::optional<Predecessor> predecessor;
+  if (take_over) predecessor = find_predecessor(config.listen.control);
+  Vnetd vnetd{prepare(std::move(source), std::move(config), std::move(inherited), std::move(predecessor))};
+  vnetd.run();
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -40,35 +52,25 @@ int main(int argc, char** argv) {
   const auto parsed = parse_options({argv + 1, argv + argc}, VNET_VERSION);
   if (const auto* done = std::get_if<Exit>(&parsed)) return exit_with(done->code, done->text);
   const Options& options = std::get<Options>(parsed);
-  const std::string runtime = runtime_folder(std::getenv("XDG_RUNTIME_DIR"), ::getuid());
-  LoadedConfig loaded{default_config(runtime), {}};
-  if (options.config) {
-    auto read = load_config_file(*options.config, runtime);
-    if (!read) return exit_with(ExitCode::usage, to_string(read.error(), *options.config));
-    loaded = std::move(*read);
-  }
-  const std::string source = options.config.value_or("vnetd");
   std::error_code no_folder;  // a folder that is gone matters only to relative paths, which then are found missing
-  Problems problems = apply_options(options, std::filesystem::current_path(no_folder), loaded.config);
-  if (!problems.empty()) return exit_with(ExitCode::usage, to_string(problems, "vnetd"));
-  problems = setup_problems(loaded.config);
-  if (!problems.empty()) return exit_with(ExitCode::usage, to_string(problems, source));
+  const ConfigSource source{options, std::filesystem::current_path(no_folder).string(),
+                            runtime_folder(std::getenv("XDG_RUNTIME_DIR"), ::getuid())};
+  auto loaded = source.load();
+  if (!loaded) return exit_with(ExitCode::usage, to_string(loaded.error().problems, loaded.error().source));
 
   // 2. Only looking?
-  for (const std::string& pointer : loaded.not_in_effect) {
-    std::cerr << source << ": " << pointer << ": accepted, not in effect in this version\n";
+  for (const std::string& pointer : loaded->not_in_effect) {
+    std::cerr << source.name() << ": " << pointer << ": accepted, not in effect in this version\n";
   }
-  if (options.control) std::cerr << "vnetd: --control: accepted, not in effect in this version\n";
-  if (options.print_config) return exit_with(ExitCode::ok, print_config(loaded.config));
-  if (options.check) return exit_with(ExitCode::ok, source + ": ok\n");
+  if (options.print_config) return exit_with(ExitCode::ok, print_config(loaded->config));
+  if (options.check) return exit_with(ExitCode::ok, source.name() + ": ok\n");
 
   // 3. Run, until somebody asks us to stop.
   start_log(options.log_level, options.log_json);
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   try {
-    Vnetd vnetd{std::move(loaded.config), runtime};
-    vnetd.run();
+    serve(source, std::move(loaded->config), options.take_over);
   } catch (const std::exception& error) {
     return exit_with(ExitCode::failed, std::string{"vnetd: "} + error.what() + "\n");
   }

@@ -49,30 +49,42 @@ class NameForwarding::Link final : public UpstreamListener {
 
 NameForwarding::NameForwarding(const Config& config, network::Fabric& fabric, dgram::Poller& poller, Clock clock,
                                std::function<void()> after_answer, Notice notice)
-    : clock_(std::move(clock)), after_answer_(std::move(after_answer)), notice_(std::move(notice)) {
+    : fabric_(fabric),
+      poller_(poller),
+      clock_(std::move(clock)),
+      after_answer_(std::move(after_answer)),
+      notice_(std::move(notice)) {
   system_.refresh(clock_());
-  for (std::size_t i = 0; i < config.networks.size(); ++i) {
-    const Dns& dns = config.networks[i].dns;
-    links_.push_back(std::make_unique<Link>(*this, fabric, i, poller, dns.system_upstream));
+  for (std::size_t i = 0; i < config.networks.size(); ++i) set_network(i, config.networks[i].dns);
+  for (const std::string& message : system_.take_messages()) notice_(message);
+}
+
+void NameForwarding::set_network(std::size_t network, const Dns& dns) {
+  if (network >= links_.size()) links_.resize(network + 1);
+  links_[network] = std::make_unique<Link>(*this, fabric_, network, poller_, dns.system_upstream);
+  if (dns.system_upstream) {
+    links_[network]->set_servers(system_.servers(), system_.zones());
+  } else {
     std::vector<dns::Endpoint> servers;
     for (const Endpoint& server : dns.upstream) servers.push_back({server.address, server.port});
-    if (!dns.system_upstream) links_.back()->set_servers(servers, {});
+    links_[network]->set_servers(servers, {});
   }
-  refresh_system_resolvers();
 }
+
+void NameForwarding::remove_network(std::size_t network) { links_[network].reset(); }
 
 NameForwarding::~NameForwarding() = default;
 
 void NameForwarding::refresh_system_resolvers() {
   for (const auto& link : links_) {
-    if (link->uses_system()) link->set_servers(system_.servers(), system_.zones());
+    if (link && link->uses_system()) link->set_servers(system_.servers(), system_.zones());
   }
   for (const std::string& message : system_.take_messages()) notice_(message);
 }
 
 void NameForwarding::pump() {
   for (const auto& link : links_) {
-    if (!link->has_questions()) continue;
+    if (!link || !link->has_questions()) continue;
     const Instant now = clock_();
     const bool changed = link->uses_system() && system_.refresh(now);
     if (changed) refresh_system_resolvers();

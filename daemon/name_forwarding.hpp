@@ -27,6 +27,10 @@ class NameForwarding {
                  std::function<void()> after_answer, Notice notice);
   ~NameForwarding();
 
+  /// The network has a new gateway, or is new. What the old one had asked is forgotten with it.
+  void set_network(std::size_t network, const Dns& dns);
+  void remove_network(std::size_t network);
+
   /// Sends the questions that have come up since the last call.
   void pump();
 
@@ -35,11 +39,13 @@ class NameForwarding {
 
   void refresh_system_resolvers();
 
+  network::Fabric& fabric_;
+  dgram::Poller& poller_;
   Clock clock_;
   std::function<void()> after_answer_;
   Notice notice_;
   SystemResolvers system_;
-  std::vector<std::unique_ptr<Link>> links_;  ///< one for each network
+  std::vector<std::unique_ptr<Link>> links_;  ///< by network; null where there is none
 };
 
 }  // namespace vnet::daemon

@@ -11,22 +11,6 @@ namespace {
 /// Names were checked by the schema's format; one that is still none becomes the root and is refused with its record.
 dns::Name name_of(const std::string& text) { return dns::Name::parse(text).value_or(dns::Name{}); }
 
-dns::Record record_of(const DnsRecord& from) {
-  dns::Record record;
-  record.name = name_of(from.name);
-  record.ttl_s = from.ttl_s;
-  record.a = from.a;
-  record.aaaa = from.aaaa;
-  if (from.cname) record.cname = name_of(*from.cname);
-  record.txt = from.txt;
-  for (const MxRecord& mx : from.mx) record.mx.push_back({mx.preference, name_of(mx.exchange)});
-  for (const SrvRecord& srv : from.srv) {
-    record.srv.push_back({srv.priority, srv.weight, srv.port, name_of(srv.target)});
-  }
-  if (from.ptr) record.ptr.push_back(name_of(*from.ptr));
-  return record;
-}
-
 template <typename Address>
 std::optional<Address> first_of(const std::vector<IpAddress>& addresses) {
   for (const IpAddress& address : addresses) {
@@ -35,7 +19,7 @@ std::optional<Address> first_of(const std::vector<IpAddress>& addresses) {
   return std::nullopt;
 }
 
-std::optional<dhcp::ServerConfig> dhcp_config(const Config& config, const Network& network) {
+std::optional<dhcp::ServerConfig> dhcp_config(const Network& network) {
   if (!network.dhcp.enabled || !network.ipv4) return std::nullopt;
   dhcp::ServerConfig dhcp;
   dhcp.gateway = *network.ipv4;
@@ -54,11 +38,10 @@ std::optional<dhcp::ServerConfig> dhcp_config(const Config& config, const Networ
   dhcp.mtu = network.mtu;
   for (const DhcpRoute& route : network.dhcp.routes) dhcp.routes.push_back({route.to, route.via});
   dhcp.options = network.dhcp.options;
-  for (const Nic& nic : config.nics) {
-    if (nic.network == network.name && nic.ip) dhcp.reservations.push_back({nic.mac, *nic.ip, nic.hostname});
-  }
   return dhcp;
 }
+
+}  // namespace
 
 network::NetworkConfig network_config(const Config& config, const Network& from) {
   network::NetworkConfig network;
@@ -71,7 +54,7 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.port_security = from.port_security;
   network.dns_ipv4 = first_of<Ipv4Address>(from.dns.address);
   network.dns_ipv6 = first_of<Ipv6Address>(from.dns.address);
-  network.dhcp = dhcp_config(config, from);
+  network.dhcp = dhcp_config(from);
   network.domain = from.dns.domain;
   network.search = from.dns.search;
   for (const DnsRecord& record : from.dns.records) network.records.push_back(record_of(record));
@@ -86,7 +69,21 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   return network;
 }
 
-}  // namespace
+dns::Record record_of(const DnsRecord& from) {
+  dns::Record record;
+  record.name = name_of(from.name);
+  record.ttl_s = from.ttl_s;
+  record.a = from.a;
+  record.aaaa = from.aaaa;
+  if (from.cname) record.cname = name_of(*from.cname);
+  record.txt = from.txt;
+  for (const MxRecord& mx : from.mx) record.mx.push_back({mx.preference, name_of(mx.exchange)});
+  for (const SrvRecord& srv : from.srv) {
+    record.srv.push_back({srv.priority, srv.weight, srv.port, name_of(srv.target)});
+  }
+  if (from.ptr) record.ptr.push_back(name_of(*from.ptr));
+  return record;
+}
 
 std::vector<network::NetworkConfig> network_configs(const Config& config) {
   std::vector<network::NetworkConfig> networks;
@@ -94,12 +91,18 @@ std::vector<network::NetworkConfig> network_configs(const Config& config) {
   return networks;
 }
 
+network::NicConfig nic_config(const Nic& nic, std::size_t network) {
+  return {nic.name, nic.mac, network, nic.link == Link::up, nic.ip, nic.hostname};
+}
+
 std::vector<network::NicConfig> nic_configs(const Config& config) {
   std::vector<network::NicConfig> nics;
-  for (const Nic& nic : config.nics) {
-    nics.push_back({nic.name, nic.mac, network_index(config, nic.network), nic.link == Link::up});
-  }
+  for (const Nic& nic : config.nics) nics.push_back(nic_config(nic, network_index(config, nic.network)));
   return nics;
+}
+
+CaptureRequest configured_capture(const Capture& capture) {
+  return {"config", capture.file, {}, capture.filter, capture.snaplen, capture.rotate_mb, capture.keep};
 }
 
 std::size_t network_index(const Config& config, std::string_view name) {
@@ -117,10 +120,15 @@ Problems setup_problems(const Config& config) {
                        " (libpcap: " + filter.error() + ")");
     }
   }
-  const auto networks = network_configs(config);
+  auto networks = network_configs(config);
   for (std::size_t i = 0; i < networks.size(); ++i) {
     const std::string place = "/networks/" + std::to_string(i);
     if (networks[i].dhcp) {
+      // The fabric makes these itself, one with each NIC.
+      for (const Nic& nic : config.nics) {
+        const bool reserves = nic.network == networks[i].name && nic.ip;
+        if (reserves) networks[i].dhcp->reservations.push_back({nic.mac, *nic.ip, nic.hostname});
+      }
       if (auto problem = dhcp::problem(*networks[i].dhcp)) problems.add(place + "/dhcp", std::move(*problem));
     }
     const std::size_t own_records = config.networks[i].dns.records.size();

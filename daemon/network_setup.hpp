@@ -7,6 +7,8 @@
 
 #include "daemon/config.hpp"
 #include "daemon/problem.hpp"
+#include "daemon/runtime_changes.hpp"
+#include "dns/record.hpp"
 #include "network/config.hpp"
 #include "network/nic.hpp"
 
@@ -14,6 +16,13 @@ namespace vnet::daemon {
 
 [[nodiscard]] std::vector<network::NetworkConfig> network_configs(const Config& config);
 [[nodiscard]] std::vector<network::NicConfig> nic_configs(const Config& config);
+/// One network of `config`, and one NIC, on the network with that index.
+[[nodiscard]] network::NetworkConfig network_config(const Config& config, const Network& network);
+[[nodiscard]] network::NicConfig nic_config(const Nic& nic, std::size_t network);
+/// The capture of the configuration file, as a request.
+[[nodiscard]] CaptureRequest configured_capture(const Capture& capture);
+
+[[nodiscard]] dns::Record record_of(const DnsRecord& record);
 
 /// The index of the network called `name`, which exists: the configuration was checked.
 [[nodiscard]] std::size_t network_index(const Config& config, std::string_view name);

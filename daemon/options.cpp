@@ -44,6 +44,11 @@ void describe(CLI::App& app, Parsed& parsed, const std::string& version) {
       ->type_name("PATH")
       ->allow_extra_args(false);
   app.add_option("--control", options.control, "The UNIX socket of the control API")->type_name("PATH");
+  app.add_option("--control-tcp", options.control_tcp, "The control API on this TCP address and port, too")
+      ->type_name("ADDRESS:PORT");
+  app.add_option("--control-token-file", options.control_token_file, "The token that its clients must send")
+      ->type_name("FILE");
+  app.add_flag("--take-over", options.take_over, "Take everything over from the vnetd that runs, which then ends");
   app.add_option("--pcap", options.pcap, "Record every frame to this pcapng file; - is stdout")->type_name("FILE");
   app.add_option("--state", options.state, "Keep leases in this folder over a restart")->type_name("DIR");
   app.add_option("--log-level", parsed.log_level, "trace, debug, info, warn or error; default info")
@@ -102,6 +107,33 @@ std::variant<Options, Exit> parse_options(const std::vector<std::string>& argume
   return parsed.options;
 }
 
+namespace {
+
+/// The two flags belong together; each may also complete what the file says.
+template <typename Resolve>
+void apply_control_tcp(const Options& options, Resolve resolve, Config& config, Problems& problems) {
+  ControlTcp tcp = config.listen.control_tcp.value_or(ControlTcp{});
+  if (options.control_tcp) {
+    if (const auto address = parse_endpoint(*options.control_tcp)) {
+      tcp.address = *address;
+    } else {
+      problems.add("--control-tcp",
+                   found_expected(in_quotes(*options.control_tcp), "an address and a port such as 127.0.0.1:7070"));
+    }
+  }
+  if (options.control_token_file) tcp.token_file = resolve(*options.control_token_file, "--control-token-file");
+  if (tcp.token_file.empty()) {
+    problems.add("--control-tcp",
+                 found_expected("no --control-token-file", "one: without a token anybody could connect"));
+  }
+  if (tcp.address.port == 0 && !options.control_tcp) {
+    problems.add("--control-token-file", found_expected("no --control-tcp", "one: the token is for TCP alone"));
+  }
+  config.listen.control_tcp = std::move(tcp);
+}
+
+}  // namespace
+
 Problems apply_options(const Options& options, const std::string& current_folder, Config& config) {
   Problems problems;
   const auto resolve = [&](const std::string& path, const char* flag) {
@@ -116,6 +148,7 @@ Problems apply_options(const Options& options, const std::string& current_folder
   replace(options.dgram, "--dgram", config.listen.dgram);
   replace(options.stream, "--stream", config.listen.stream);
   if (options.control) config.listen.control = resolve(*options.control, "--control");
+  if (options.control_tcp || options.control_token_file) apply_control_tcp(options, resolve, config, problems);
   if (options.state) config.state = resolve(*options.state, "--state");
   if (options.pcap) {
     if (!config.capture) config.capture.emplace();

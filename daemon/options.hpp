@@ -23,10 +23,13 @@ struct Options {
   std::vector<std::string> dgram;   ///< when not empty, these instead of the config's
   std::vector<std::string> stream;  ///< likewise
   std::optional<std::string> control;
+  std::optional<std::string> control_tcp;  ///< as written; apply_options reads it
+  std::optional<std::string> control_token_file;
   std::optional<std::string> pcap;
   std::optional<std::string> state;
   LogLevel log_level = LogLevel::info;
   bool log_json = false;
+  bool take_over = false;
   bool check = false;
   bool print_config = false;
 

@@ -8,14 +8,18 @@ namespace {
 /// How long the two clocks are trusted to run alike: the wall's is adjusted now and then.
 constexpr Duration kSynchronization = std::chrono::seconds{1};
 
+/// Ports and networks come and go, so their ids interleave: ports are even, gateways odd.
+capture::InterfaceId id_of(l2::PortId port, std::size_t network) noexcept {
+  const std::size_t id = port == l2::kGatewayPort ? 2 * network + 1 : 2 * std::size_t{index(port)};
+  return capture::InterfaceId{static_cast<std::uint32_t>(id)};
+}
+
 }  // namespace
 
 Recorder::Recorder(const network::Fabric& fabric, std::unique_ptr<capture::Writer> writer)
     : fabric_(fabric), writer_(std::move(writer)) {
   for (std::size_t i = 0; i < fabric_.network_count(); ++i) {
-    const network::NetworkConfig& config = fabric_.network_config(i);
-    writer_->add_interface(id_of(l2::kGatewayPort, i), config.name + "-gateway",
-                           "gateway of network " + config.name + ", " + config.mac.to_string());
+    if (fabric_.has_network(i)) announce_gateway(i);
   }
   for (std::size_t i = 0; i < fabric_.nic_slots(); ++i) {
     const l2::PortId port{static_cast<std::uint32_t>(i)};
@@ -23,9 +27,10 @@ Recorder::Recorder(const network::Fabric& fabric, std::unique_ptr<capture::Write
   }
 }
 
-capture::InterfaceId Recorder::id_of(l2::PortId port, std::size_t network) const noexcept {
-  const std::size_t id = port == l2::kGatewayPort ? network : fabric_.network_count() + index(port);
-  return capture::InterfaceId{static_cast<std::uint32_t>(id)};
+void Recorder::announce_gateway(std::size_t network) {
+  const network::NetworkConfig& config = fabric_.network_config(network);
+  writer_->add_interface(id_of(l2::kGatewayPort, network), config.name + "-gateway",
+                         "gateway of network " + config.name + ", " + config.mac.to_string());
 }
 
 void Recorder::announce(l2::PortId port) {
@@ -49,16 +54,17 @@ void Recorder::on_frame(l2::PortId port, std::size_t network, network::Direction
 }
 
 void Recorder::on_event(l2::PortId port, const network::Event& event) {
-  const network::Nic& nic = fabric_.nic(port);
-  if (event.kind == network::EventKind::nic_added) announce(port);
-  writer_->note(id_of(port, nic.config.network), std::string{to_string(event.kind)} + ": " + event.detail,
-                wall_time(event.at));
-}
-
-std::optional<std::string> Recorder::take_error() {
-  if (reported_ || !writer_->stopped()) return std::nullopt;
-  reported_ = true;
-  return writer_->error();
+  using network::EventKind;
+  if (port == l2::kGatewayPort) {
+    const auto network = fabric_.find_network(event.network);
+    if (event.kind == EventKind::network_added && network) announce_gateway(*network);
+    return;
+  }
+  // A NIC that has another name or network from now on is another interface in the file.
+  const bool renamed = event.kind == EventKind::nic_moved || event.kind == EventKind::nic_changed;
+  if (event.kind == EventKind::nic_added || renamed) announce(port);
+  writer_->note(id_of(port, fabric_.nic(port).config.network),
+                std::string{to_string(event.kind)} + ": " + event.detail(), wall_time(event.at));
 }
 
 }  // namespace vnet::daemon

@@ -23,6 +23,14 @@ class Delivery {
   virtual void delivered(std::uint32_t tag, ByteView frame, std::optional<DropReason> dropped) = 0;
 };
 
+/// What a successor needs to go on with a client in the middle of things. The descriptor is borrowed; -1: the client
+/// has none of its own, and is found again by its path.
+struct ClientState {
+  int fd = -1;
+  std::string pending_in{};   ///< of a stream: what has come of a record whose end has not
+  std::string pending_out{};  ///< of a stream: what the kernel has not taken of a record that it took half of
+};
+
 /// One peer: a VM's NIC, or a bridge with several stations behind it.
 class Client {
  public:
@@ -38,8 +46,25 @@ class Client {
   /// Never blocks. A peer found to be gone is reported to the switchboard after the batch, not from in here.
   virtual void send(std::span<const ByteView> frames, Delivery& delivery) = 0;
 
+  /// Drops what waits in the queue. A frame that a stream has half sent is finished all the same.
+  virtual void discard(DropReason reason, Delivery& delivery) = 0;
+
+  // These two are for whoever changes the switch between two batches; never call them during one.
+
+  /// Receives what the peer has sent already, at most kBatchesPerPull batches, and gives it to the switchboard. On a
+  /// shared path that is what all of its clients have sent. It may turn out that the client is gone: see `on_gone`.
+  virtual void pull() = 0;
+  /// Ends the attachment from our side, without a word to the switchboard; frames that wait are lost, so `discard` them
+  /// first. A passed descriptor or a connection is closed; a path of its own waits for the next peer; a shared path
+  /// forgets the client. All but the path of its own are destroyed. A peer at a path is back with the next frame that
+  /// it sends.
+  virtual void hang_up() = 0;
+
   /// Where the peer is, for people.
   [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
+  /// The path at which the peer can be found again; empty: it cannot be.
+  [[nodiscard]] virtual std::string_view remote() const noexcept { return {}; }
+  [[nodiscard]] virtual ClientState state() const { return {}; }
 
   [[nodiscard]] std::uint32_t origin() const noexcept { return origin_; }
 
@@ -68,8 +93,8 @@ class Switchboard : public Delivery {
   virtual void on_refused(Client* client, ByteView bytes, DropReason reason) = 0;
   /// All frames that were received together have been given: send what is to be sent.
   virtual void end_batch() = 0;
-  /// The client's peer is no more. A client of a shared path or a stream is destroyed after this call; the client that
-  /// is a path of its own stays and waits for the next peer.
+  /// The client's peer is no more. The client is destroyed after this call, but for the one that is a path of its own:
+  /// it stays and waits for the next peer.
   virtual void on_gone(Client& client, std::string_view cause) = 0;
   /// `listener` has something to settle when the batch is over, or at once if there is none.
   virtual void on_trouble(Listener& listener) = 0;
@@ -96,6 +121,9 @@ class Poller {
 
 /// Batches that one descriptor may drain before the others have their turn.
 inline constexpr int kBatchesPerTurn = 4;
+
+/// Batches that a pull takes at most: more than a peer can have sent ahead in frames of ordinary size.
+inline constexpr int kBatchesPerPull = 32;
 
 /// What a vfkit-style client sends first, to be ignored.
 inline constexpr std::string_view kVfkitMagic = "VFKT";

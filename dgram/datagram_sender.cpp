@@ -49,8 +49,4 @@ void DatagramSender::drain(std::uint32_t tag, Delivery& delivery) {
   }
 }
 
-void DatagramSender::abandon(std::uint32_t tag, Delivery& delivery, DropReason reason) {
-  for (; !queue_.empty(); queue_.pop()) delivery.delivered(tag, queue_[0], reason);
-}
-
 }  // namespace vnet::dgram

@@ -34,7 +34,7 @@ class DatagramSender {
   /// Sends what waits.
   void drain(std::uint32_t tag, Delivery& delivery);
   /// Gives up what waits.
-  void abandon(std::uint32_t tag, Delivery& delivery, DropReason reason);
+  void abandon(std::uint32_t tag, Delivery& delivery, DropReason reason) { queue_.abandon(tag, delivery, reason); }
 
   [[nodiscard]] bool backlogged() const noexcept { return !queue_.empty(); }
   /// 0, or the errno that says that there is nobody to send to.

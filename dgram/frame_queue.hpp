@@ -9,6 +9,7 @@
 #include <deque>
 #include <vector>
 
+#include "dgram/client.hpp"
 #include "packet/bytes.hpp"
 
 namespace vnet::dgram {
@@ -31,6 +32,10 @@ class FrameQueue {
     bytes_ -= frames_.front().size();
     frames_.pop_front();
     if (frames_.empty()) frames_.shrink_to_fit();
+  }
+  /// Gives up what waits, and says so of each frame.
+  void abandon(std::uint32_t tag, Delivery& delivery, DropReason reason) {
+    for (; !empty(); pop()) delivery.delivered(tag, frames_.front(), reason);
   }
 
  private:

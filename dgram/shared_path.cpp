@@ -56,6 +56,15 @@ class SharedPath::Peer final : public Client, public Watched {
     wait_if_backlogged();
   }
 
+  void discard(DropReason reason, Delivery& delivery) override {
+    sender_.abandon(tag, delivery, reason);
+    wait_if_backlogged();
+  }
+
+  void pull() override { owner_.receive(kBatchesPerPull); }
+  void hang_up() override { owner_.forget(peer()); }
+  [[nodiscard]] std::string_view remote() const noexcept override { return peer(); }
+
   void on_ready(bool, bool writable) override {
     if (!writable) return;
     SharedPath& owner = owner_;
@@ -96,6 +105,8 @@ class SharedPath::Peer final : public Client, public Watched {
   }
 
   [[nodiscard]] bool backlogged_on_shared() const noexcept { return shared_ && sender_.backlogged(); }
+  /// Whether its socket was there when it was looked for.
+  [[nodiscard]] bool found() const noexcept { return chosen_; }
   [[nodiscard]] bool hears_anybody() const noexcept { return chosen_ && !shared_; }
   void set_share(std::size_t bytes) noexcept { credit_.set_limit(bytes); }
   void restore_credit() noexcept { credit_.reset(); }
@@ -168,12 +179,20 @@ SystemResult<std::unique_ptr<SharedPath>> SharedPath::open(std::string path, std
   if (!fd) return fail(fd.error());
   if (const auto bound = bind_replacing_stale(*fd, path); !bound) return fail(bound.error());
   return std::unique_ptr<SharedPath>{
-      new SharedPath(std::move(path), origin, std::move(*fd), poller, watch, switchboard, batch)};
+      new SharedPath(SocketFile{std::move(path)}, origin, std::move(*fd), poller, watch, switchboard, batch)};
 }
 
-SharedPath::SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch,
+SystemResult<std::unique_ptr<SharedPath>> SharedPath::inherit(Fd fd, SocketFile file, std::uint32_t origin,
+                                                              Poller& poller, PathWatch& watch,
+                                                              Switchboard& switchboard, ReceiveBatch& batch) {
+  if (const auto fits = check_inherited(fd, SOCK_DGRAM); !fits) return fail(fits.error());
+  return std::unique_ptr<SharedPath>{
+      new SharedPath(std::move(file), origin, std::move(fd), poller, watch, switchboard, batch)};
+}
+
+SharedPath::SharedPath(SocketFile file, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch,
                        Switchboard& switchboard, ReceiveBatch& batch)
-    : file_(std::move(path)),
+    : file_(std::move(file)),
       origin_(origin),
       fd_(std::move(fd)),
       poller_(poller),
@@ -191,8 +210,11 @@ SharedPath::~SharedPath() {
 }
 
 void SharedPath::on_ready(bool readable, bool) {
-  if (!readable) return;
-  for (int turn = 0; turn < kBatchesPerTurn; ++turn) {
+  if (readable) receive(kBatchesPerTurn);
+}
+
+void SharedPath::receive(int batches) {
+  for (int turn = 0; turn < batches; ++turn) {
     if (!receive_batch()) break;
   }
 }
@@ -251,14 +273,22 @@ SharedPath::Peer* SharedPath::add_peer(std::string_view name, const UnixAddress&
   return peer;
 }
 
-Client* SharedPath::recall(std::string_view name) {
-  const auto address = UnixAddress::from_path(name);
+Client* SharedPath::recall(std::string_view name, bool same_socket) {
+  const auto address = UnixAddress::from_name(name);
   if (!address || clients_.contains(name)) return nullptr;
   Peer* const peer = add_peer(name, *address);
-  // One that is connected is connected to our predecessor's socket: it can neither hear us nor be heard.
-  if (peer != nullptr && peer->hears_anybody()) return peer;
-  if (peer != nullptr) clients_.extract(clients_.find(name));
+  if (peer == nullptr) return nullptr;
+  if (peer->hears_anybody() || (same_socket && peer->found())) return peer;
+  forget(name);
   return nullptr;
+}
+
+void SharedPath::forget(std::string_view name) {
+  const auto found = clients_.find(name);
+  if (found == clients_.end()) return;
+  if (last_ == found->second.get()) last_ = nullptr;
+  // It gives its share back to those in the table: it must not be there any more.
+  const auto leaving = clients_.extract(found);
 }
 
 void SharedPath::mark_gone(Peer& peer) {
@@ -283,9 +313,8 @@ void SharedPath::settle() {
   for (const std::string& name : std::exchange(gone_, {})) {
     const auto found = clients_.find(name);
     if (found == clients_.end()) continue;
-    if (last_ == found->second.get()) last_ = nullptr;
     switchboard_.on_gone(*found->second, "the client's socket is gone");
-    const auto leaving = clients_.extract(found);
+    forget(name);
   }
   if (clients_.empty()) next_probe_ = kNever;
 }

@@ -41,6 +41,10 @@ class SharedPath final : public Watched, public Listener {
   [[nodiscard]] static SystemResult<std::unique_ptr<SharedPath>> open(std::string path, std::uint32_t origin,
                                                                       Poller& poller, PathWatch& watch,
                                                                       Switchboard& switchboard, ReceiveBatch& batch);
+  /// Goes on with a socket that is bound already; `file` says where, and whether it is ours to remove.
+  [[nodiscard]] static SystemResult<std::unique_ptr<SharedPath>> inherit(Fd fd, SocketFile file, std::uint32_t origin,
+                                                                         Poller& poller, PathWatch& watch,
+                                                                         Switchboard& switchboard, ReceiveBatch& batch);
   ~SharedPath() override;
 
   void on_ready(bool readable, bool writable) override;
@@ -48,9 +52,17 @@ class SharedPath final : public Watched, public Listener {
   void expire(Instant now);
   void settle() override;
 
-  /// A client from before a restart, if its socket is still there and hears us; null otherwise.
-  [[nodiscard]] Client* recall(std::string_view name);
+  /// Receives what has been sent already, at most `batches` of 64 datagrams.
+  void receive(int batches);
 
+  /// A client from before, if its socket is still there and hears us; null otherwise. One that has connected itself to
+  /// our path hears the very socket that it connected to: us if `same_socket`, that is, if we have inherited it.
+  [[nodiscard]] Client* recall(std::string_view name, bool same_socket);
+
+  [[nodiscard]] SocketFile& file() noexcept { return file_; }
+  [[nodiscard]] const SocketFile& file() const noexcept { return file_; }
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] std::uint32_t origin() const noexcept { return origin_; }
   [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
   [[nodiscard]] BufferSizes buffers() const noexcept { return buffers_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return clients_.size(); }
@@ -62,12 +74,13 @@ class SharedPath final : public Watched, public Listener {
     std::size_t operator()(std::string_view name) const noexcept { return std::hash<std::string_view>{}(name); }
   };
 
-  SharedPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard,
+  SharedPath(SocketFile file, std::uint32_t origin, Fd fd, Poller& poller, PathWatch& watch, Switchboard& switchboard,
              ReceiveBatch& batch);
   bool receive_batch();
   [[nodiscard]] Peer* peer_of(std::size_t slot);
   [[nodiscard]] Peer* add_peer(std::string_view name, const UnixAddress& address);
   void probe(std::string_view name);
+  void forget(std::string_view name);
   void mark_gone(Peer& peer);
   void share_out(int newcomers);
   void retry();

@@ -1,8 +1,6 @@
-// StreamPath: a stream socket at one path, many clients on it, each a connection with length-framed records.
+// StreamPath: a stream socket at one path, many clients on it, each a StreamConnection.
 //
-// A connection is one client. What its receive buffer has no room for waits in a bounded queue, whole frames only; a
-// frame that the kernel took half of is finished before anything else, because a receiver cannot skip the rest of it.
-// A broken stream (see StreamDecoder) is closed. Limit: kMaxClients connections; a further one is closed at once.
+// Limit: kMaxClients connections; a further one is closed at once.
 #pragma once
 
 #include <memory>
@@ -11,33 +9,43 @@
 #include <vector>
 
 #include "dgram/client.hpp"
-#include "dgram/frame_queue.hpp"
 #include "dgram/socket.hpp"
-#include "dgram/stream_decoder.hpp"
+#include "dgram/stream_connection.hpp"
 
 namespace vnet::dgram {
 
-class StreamPath final : public Watched, public Listener {
+class StreamPath final : public Watched {
  public:
   static constexpr std::size_t kMaxClients = 4096;
-  /// Bytes for one read: several of the largest frames, or a batch of ordinary ones.
-  static constexpr std::size_t kReadBytes = 256 * 1024;
 
+  /// Binds `path` and listens; see bind_replacing_stale for what may be in the way.
   [[nodiscard]] static SystemResult<std::unique_ptr<StreamPath>> open(std::string path, std::uint32_t origin,
-                                                                      Poller& poller, Switchboard& switchboard);
+                                                                      Poller& poller, Switchboard& switchboard,
+                                                                      StreamBuffer& buffer);
+  /// Goes on with a socket that listens already; `file` says where, and whether it is ours to remove.
+  [[nodiscard]] static SystemResult<std::unique_ptr<StreamPath>> inherit(Fd fd, SocketFile file, std::uint32_t origin,
+                                                                         Poller& poller, Switchboard& switchboard,
+                                                                         StreamBuffer& buffer);
   ~StreamPath() override;
 
   void on_ready(bool readable, bool writable) override;
-  void settle() override;
 
+  /// Goes on with a connection that a predecessor has accepted here. It stays the path's.
+  [[nodiscard]] SystemResult<Client*> resume(Fd fd, const ClientState& state);
+  [[nodiscard]] std::vector<Client*> clients() const;
+
+  [[nodiscard]] SocketFile& file() noexcept { return file_; }
+  [[nodiscard]] const SocketFile& file() const noexcept { return file_; }
   [[nodiscard]] const std::string& path() const noexcept { return file_.path(); }
+  [[nodiscard]] int fd() const noexcept { return fd_.get(); }
+  [[nodiscard]] std::uint32_t origin() const noexcept { return origin_; }
   [[nodiscard]] std::size_t client_count() const noexcept { return connections_.size(); }
 
  private:
-  class Connection;
+  StreamPath(SocketFile file, std::uint32_t origin, Fd fd, Poller& poller, Switchboard& switchboard,
+             StreamBuffer& buffer);
 
-  StreamPath(std::string path, std::uint32_t origin, Fd fd, Poller& poller, Switchboard& switchboard);
-
+  StreamConnection& add(Fd fd);
   /// After a failed accept: whether a connection was waiting for a descriptor and has been closed.
   bool turn_away();
 
@@ -46,13 +54,10 @@ class StreamPath final : public Watched, public Listener {
   Fd fd_;
   Poller& poller_;
   Switchboard& switchboard_;
-  std::unique_ptr<std::uint8_t[]> buffer_;
-  std::vector<ByteView> frames_;
+  StreamBuffer& buffer_;
   Fd spare_;  ///< given up for a moment to turn a connection away when the process has no descriptor left
-  std::unordered_map<int, std::unique_ptr<Connection>> connections_;  ///< by descriptor
-  std::vector<int> ended_;
+  std::unordered_map<int, std::unique_ptr<StreamConnection>> connections_;  ///< by descriptor
   std::uint64_t accepted_ = 0;
-  bool busy_ = false;  ///< one of the connections is being served
 };
 
 }  // namespace vnet::dgram

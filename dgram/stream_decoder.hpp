@@ -42,6 +42,9 @@ class StreamDecoder {
     return true;
   }
 
+  /// The bytes of a record whose end has not come. Fed to another decoder they bring it to where this one is.
+  [[nodiscard]] ByteView partial() const noexcept { return partial_; }
+
   /// Records of length zero since the last call.
   [[nodiscard]] std::uint64_t take_empty() noexcept { return std::exchange(empty_, 0); }
 

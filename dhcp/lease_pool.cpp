@@ -47,6 +47,11 @@ const Reservation* LeasePool::reservation(const MacAddress& mac) const {
   return found == reservations_.end() ? nullptr : &found->second;
 }
 
+const Reservation* LeasePool::reservation(Ipv4Address ip) const {
+  const auto found = reserved_.find(ip);
+  return found == reserved_.end() ? nullptr : reservation(found->second);
+}
+
 /// Nobody else has `ip` and the rules of range and reservations allow it for `client`.
 bool LeasePool::is_vacant(const Client& client, Ipv4Address ip) const {
   const auto reserved = reserved_.find(ip);
@@ -111,6 +116,7 @@ void LeasePool::leave_queue(const Entry& entry) {
   } else {
     timed_.erase(key);
   }
+  if (entry.lease.state == LeaseState::bound) bound_.erase(entry.lease.ip);
 }
 
 void LeasePool::detach_client(Entry& entry) {
@@ -129,6 +135,7 @@ void LeasePool::enter(Entry& entry, LeaseState state, Instant when) {
     settle_free(entry.lease.ip);
   } else {
     timed_.emplace(when, entry.lease.ip);
+    if (state == LeaseState::bound) bound_.insert(entry.lease.ip);
   }
 }
 
@@ -246,6 +253,7 @@ void LeasePool::adopt(const LeasePool& other) {
       settle_free(ip);
     } else {
       timed_.emplace(old.lease.expires, ip);
+      if (old.lease.state == LeaseState::bound) bound_.insert(ip);
     }
   }
 }
@@ -262,12 +270,11 @@ std::optional<Lease> LeasePool::expire_one(Instant now) {
   return ended;
 }
 
-std::vector<Lease> LeasePool::bound() const {
+std::vector<Lease> LeasePool::bound_after(Ipv4Address last, std::size_t count) const {
   std::vector<Lease> leases;
-  for (const auto& [ip, entry] : entries_) {
-    if (entry.lease.state == LeaseState::bound) leases.push_back(entry.lease);
+  for (auto ip = bound_.upper_bound(last); ip != bound_.end() && leases.size() < count; ++ip) {
+    leases.push_back(entries_.at(*ip).lease);
   }
-  std::ranges::sort(leases, {}, &Lease::ip);
   return leases;
 }
 

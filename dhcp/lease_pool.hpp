@@ -65,10 +65,14 @@ class LeasePool {
   [[nodiscard]] const Lease* of_client(std::string_view key) const;
   [[nodiscard]] const Lease* at(Ipv4Address ip) const;
   [[nodiscard]] const Reservation* reservation(const MacAddress& mac) const;
+  /// The reservation of the address `ip`; nullptr: it is nobody's.
+  [[nodiscard]] const Reservation* reservation(Ipv4Address ip) const;
 
   /// Whether this client may be given `ip` now: it is of the range or reserved for the client, nobody else has it,
   /// and the client has no reservation that should be taken instead.
   [[nodiscard]] bool may_have(const Client& client, Ipv4Address ip) const;
+  /// Whether range and reservations allow `ip` for a client that has it; a new reservation elsewhere does not matter.
+  [[nodiscard]] bool may_keep(const Client& client, Ipv4Address ip) const { return is_vacant(client, ip); }
   /// The address to offer, by the order above; nullopt: none is left.
   [[nodiscard]] std::optional<Ipv4Address> choose(const Client& client, std::optional<Ipv4Address> requested);
 
@@ -96,8 +100,9 @@ class LeasePool {
   /// Ends one state whose time is over. Returns the lease as it was; nullopt: nothing is due.
   std::optional<Lease> expire_one(Instant now);
 
-  /// The bound leases by address.
-  [[nodiscard]] std::vector<Lease> bound() const;
+  /// Up to `count` bound leases in the order of their addresses, the first one behind `last`. Costs O(log n + count).
+  [[nodiscard]] std::vector<Lease> bound_after(Ipv4Address last, std::size_t count) const;
+  [[nodiscard]] std::size_t bound_count() const { return bound_.size(); }
   /// Addresses in the table, in any state.
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
@@ -133,6 +138,7 @@ class LeasePool {
   std::map<std::string, Ipv4Address, std::less<>> clients_;  ///< a tree: guests choose the keys
   std::set<Timed> timed_;                                    ///< offered, bound and declined, by end
   std::set<Timed> reusable_;                                 ///< free and for anybody, longest free first
+  std::set<Ipv4Address> bound_;
 };
 
 }  // namespace vnet::dhcp

@@ -30,8 +30,8 @@ std::string_view to_string(Refusal refusal) noexcept {
 }
 
 std::string_view to_string(LeaseEvent::Kind kind) noexcept {
-  constexpr std::array<std::string_view, 7> kNames = {"granted",  "renewed", "released", "expired",
-                                                      "declined", "refused", "exhausted"};
+  constexpr std::array<std::string_view, 8> kNames = {"granted",  "renewed", "released", "expired",
+                                                      "declined", "removed", "refused",  "exhausted"};
   return kNames[static_cast<std::size_t>(kind)];
 }
 
@@ -96,7 +96,8 @@ Server::Answer Server::dispatch(const Exchange& exchange) {
 Server::Answer Server::on_discover(const Exchange& exchange) {
   const auto ip = pool_.choose(exchange.client, exchange.message.address(option::kRequestedAddress));
   if (!ip) {
-    record(LeaseEvent::Kind::exhausted, {{}, exchange.client.mac, std::string(exchange.client.key), {}});
+    record(LeaseEvent::Kind::exhausted, {{}, exchange.client.mac, std::string(exchange.client.key), {}},
+           "no address is left");
     return fail(Refusal::exhausted);
   }
   announce_losses(exchange.client, *ip);
@@ -159,7 +160,7 @@ Server::Answer Server::on_decline(const Exchange& exchange) {
   if (!ip) return fail(Refusal::bad_field);
   const Lease* held = pool_.of_client(exchange.client.key);
   if (held == nullptr || held->ip != *ip || held->state == LeaseState::free) return fail(Refusal::not_holder);
-  record(LeaseEvent::Kind::declined, *held);
+  record(LeaseEvent::Kind::declined, *held, "the client found it in use");
   pool_.decline(*ip, exchange.now + config_.decline_time);
   return std::nullopt;
 }
@@ -170,7 +171,7 @@ Server::Answer Server::on_release(const Exchange& exchange) {
   if (ip.is_unspecified()) return fail(Refusal::bad_field);
   const Lease* held = pool_.of_client(exchange.client.key);
   if (held == nullptr || held->ip != ip || held->state != LeaseState::bound) return fail(Refusal::not_holder);
-  record(LeaseEvent::Kind::released, *held);
+  record(LeaseEvent::Kind::released, *held, "given back by the client");
   pool_.release(ip, exchange.now);
   return std::nullopt;
 }
@@ -194,10 +195,10 @@ Reply Server::grant(const Exchange& exchange, Ipv4Address ip) {
 Reply Server::refuse(const Exchange& exchange, Ipv4Address ip, std::string_view why) {
   const Lease* held = pool_.of_client(exchange.client.key);
   if (held != nullptr && held->ip == ip && held->state == LeaseState::bound) {
-    record(LeaseEvent::Kind::released, *held);
+    record(LeaseEvent::Kind::released, *held, why);
     pool_.release(ip, exchange.now);
   }
-  record(LeaseEvent::Kind::refused, {ip, exchange.client.mac, std::string(exchange.client.key), {}});
+  record(LeaseEvent::Kind::refused, {ip, exchange.client.mac, std::string(exchange.client.key), {}}, why);
   return reply(exchange, MessageType::nak, {}, why);
 }
 
@@ -286,24 +287,26 @@ std::string Server::hostname(const Exchange& exchange) const {
 /// same NIC has on its reserved address.
 void Server::announce_losses(const Client& client, Ipv4Address ip) {
   const Lease* held = pool_.of_client(client.key);
-  if (held != nullptr && held->ip != ip && held->state == LeaseState::bound) record(LeaseEvent::Kind::released, *held);
+  if (held != nullptr && held->ip != ip && held->state == LeaseState::bound) {
+    record(LeaseEvent::Kind::released, *held, "the client gets another address");
+  }
   const Lease* present = pool_.at(ip);
   if (present != nullptr && present->client != client.key && present->state == LeaseState::bound) {
-    record(LeaseEvent::Kind::released, *present);
+    record(LeaseEvent::Kind::released, *present, "the NIC asks under another identifier");
   }
 }
 
-void Server::record(LeaseEvent::Kind kind, const Lease& lease) {
+void Server::record(LeaseEvent::Kind kind, const Lease& lease, std::string_view cause) {
   if (events_.size() >= kMaxEvents) {
     ++counters_.events_lost;
     return;
   }
-  events_.push_back({kind, lease});
+  events_.push_back({kind, lease, cause});
 }
 
 void Server::expire(Instant now) {
   while (const auto ended = pool_.expire_one(now)) {
-    if (ended->state == LeaseState::bound) record(LeaseEvent::Kind::expired, *ended);
+    if (ended->state == LeaseState::bound) record(LeaseEvent::Kind::expired, *ended, "not renewed in time");
   }
 }
 
@@ -313,8 +316,11 @@ const Lease* Server::lease(Ipv4Address ip) const {
 }
 
 bool Server::remove(Ipv4Address ip) {
-  if (const Lease* bound = lease(ip)) record(LeaseEvent::Kind::released, *bound);
-  return pool_.forget(ip);
+  const Lease* known = pool_.at(ip);
+  const std::optional<Lease> before = known == nullptr ? std::nullopt : std::optional{*known};
+  if (!pool_.forget(ip)) return false;
+  record(LeaseEvent::Kind::removed, *before);
+  return true;
 }
 
 std::optional<std::string> Server::add_reservation(const Reservation& reservation) {

@@ -77,11 +77,13 @@ struct LeaseEvent {
     released,   ///< given back, or lost because the client or the configuration moved on
     expired,    ///< not renewed in time
     declined,   ///< the client found the address in use
+    removed,    ///< ended and forgotten by `Server::remove`; `lease.state` says what it was
     refused,    ///< NAK; `lease.ip` is what the client wanted
     exhausted,  ///< no address for this client
   };
   Kind kind = Kind::granted;
   Lease lease;
+  std::string_view cause = {};  ///< why, for people, where the kind does not say it all; a literal
 };
 
 [[nodiscard]] std::string_view to_string(LeaseEvent::Kind kind) noexcept;
@@ -115,17 +117,27 @@ class Server {
   [[nodiscard]] const ServerConfig& config() const { return config_; }
 
   /// The leases in force, by address.
-  [[nodiscard]] std::vector<Lease> leases() const { return pool_.bound(); }
+  [[nodiscard]] std::vector<Lease> leases() const { return leases_after({}, lease_count()); }
+  /// A page of them: up to `count`, the first one behind the address `last`. Costs O(log n + count).
+  [[nodiscard]] std::vector<Lease> leases_after(Ipv4Address last, std::size_t count) const {
+    return pool_.bound_after(last, count);
+  }
+  [[nodiscard]] std::size_t lease_count() const { return pool_.bound_count(); }
+  /// The lease in force on an address; nullptr: none. Valid until the next call that is not const.
   [[nodiscard]] const Lease* lease(Ipv4Address ip) const;
+  /// Whether the configuration still has room for a lease that is in force.
+  [[nodiscard]] bool may_keep(const Lease& lease) const { return pool_.may_keep({lease.client, lease.mac}, lease.ip); }
   /// Takes a lease from before a restart; makes no event. False: it does not fit the configuration or another lease.
   bool restore(const Lease& lease, Instant now) { return pool_.restore(lease, now); }
-  /// Ends and forgets whatever is known of an address. False: nothing is.
+  /// Ends and forgets whatever is known of an address. False: it was nobody's.
   bool remove(Ipv4Address ip);
 
   /// The text says what is wrong with the reservation; nullopt: it holds. A client that has another address gets a NAK
   /// at its next renewal and then the reserved one.
   [[nodiscard]] std::optional<std::string> add_reservation(const Reservation& reservation);
   bool remove_reservation(const MacAddress& mac);
+  [[nodiscard]] const Reservation* reservation(const MacAddress& mac) const { return pool_.reservation(mac); }
+  [[nodiscard]] const Reservation* reservation(Ipv4Address ip) const { return pool_.reservation(ip); }
   /// Leases go on under the new rules: one that they no longer allow is refused at its next renewal.
   void reconfigure(ServerConfig config);
 
@@ -153,7 +165,7 @@ class Server {
   [[nodiscard]] std::chrono::seconds lease_time(const Message& message) const;
   [[nodiscard]] std::string hostname(const Exchange& exchange) const;
   void announce_losses(const Client& client, Ipv4Address ip);
-  void record(LeaseEvent::Kind kind, const Lease& lease);
+  void record(LeaseEvent::Kind kind, const Lease& lease, std::string_view cause = {});
 
   ServerConfig config_;
   Parameters parameters_;

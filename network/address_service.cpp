@@ -1,7 +1,5 @@
 #include "network/address_service.hpp"
 
-#include <algorithm>
-
 namespace vnet::network {
 namespace {
 
@@ -13,7 +11,8 @@ EventKind kind_of(dhcp::LeaseEvent::Kind kind) {
   switch (kind) {
     case Kind::granted: return EventKind::dhcp_granted;
     case Kind::renewed: return EventKind::dhcp_renewed;
-    case Kind::released: return EventKind::dhcp_released;
+    case Kind::released:
+    case Kind::removed: return EventKind::dhcp_released;
     case Kind::expired: return EventKind::dhcp_expired;
     case Kind::declined: return EventKind::dhcp_declined;
     case Kind::refused:
@@ -33,8 +32,8 @@ AddressService::AddressService(dhcp::ServerConfig config, std::string network, c
       guard_(guard),
       events_(events) {
   for (const dhcp::Reservation& reservation : server_.config().reservations) {
-    guard_.bind(reservation.ip, reservation.mac);
-    names_.set_lease(reservation.mac, reservation.ip, reservation.hostname);
+    bind_guard(reservation.ip);
+    publish(reservation.mac);
   }
 }
 
@@ -62,40 +61,142 @@ void AddressService::expire(Instant now) {
   apply_events(now);
 }
 
+bool AddressService::reserve(const dhcp::Reservation& reservation) {
+  unreserve(reservation.mac);
+  if (server_.add_reservation(reservation)) return false;
+  bind_guard(reservation.ip);
+  publish(reservation.mac);
+  return true;
+}
+
+void AddressService::unreserve(const MacAddress& mac) {
+  const dhcp::Reservation* const kept = server_.reservation(mac);
+  if (kept == nullptr) return;
+  const Ipv4Address ip = kept->ip;
+  server_.remove_reservation(mac);
+  bind_guard(ip);
+  publish(mac);
+}
+
+const dhcp::Lease* AddressService::lease_of(const MacAddress& mac) const {
+  const auto found = leased_.find(mac);
+  const dhcp::Lease* const lease = found == leased_.end() ? nullptr : server_.lease(found->second);
+  return lease != nullptr && lease->mac == mac ? lease : nullptr;
+}
+
+void AddressService::publish(const MacAddress& mac) {
+  const dhcp::Lease* const lease = lease_of(mac);
+  const dhcp::Reservation* const reserved = server_.reservation(mac);
+  if (lease != nullptr) {
+    names_.set_ipv4(mac, lease->ip, lease->hostname);
+  } else if (reserved != nullptr) {
+    names_.set_ipv4(mac, reserved->ip, reserved->hostname);
+  } else {
+    names_.clear_ipv4(mac);
+  }
+}
+
+void AddressService::bind_guard(Ipv4Address ip) {
+  const dhcp::Lease* const lease = server_.lease(ip);
+  const dhcp::Reservation* const reserved = server_.reservation(ip);
+  if (lease != nullptr) {
+    guard_.bind(ip, lease->mac);
+  } else if (reserved != nullptr) {
+    guard_.bind(ip, reserved->mac);
+  } else {
+    guard_.unbind(ip);
+  }
+}
+
+void AddressService::bind(const dhcp::Lease& lease) {
+  const auto before = guard_.owner(lease.ip);
+  leased_[lease.mac] = lease.ip;
+  bind_guard(lease.ip);
+  if (!before || *before == lease.mac) return;
+  // The client has come with another MAC address, or the address was reserved for a NIC that has to wait.
+  if (const auto last = leased_.find(*before); last != leased_.end() && last->second == lease.ip) leased_.erase(last);
+  publish(*before);
+}
+
 bool AddressService::restore(const dhcp::Lease& lease, Instant now) {
   if (!server_.restore(lease, now)) return false;
-  if (const dhcp::Lease* bound = server_.lease(lease.ip); bound != nullptr && bound->state == dhcp::LeaseState::bound) {
-    guard_.bind(bound->ip, bound->mac);
-    names_.set_lease(bound->mac, bound->ip, bound->hostname);
+  if (server_.lease(lease.ip) != nullptr) {
+    bind(lease);
+    publish(lease.mac);
   }
   return true;
 }
 
-void AddressService::apply_events(Instant now) {
-  for (const dhcp::LeaseEvent& event : server_.events()) apply(event, now);
+bool AddressService::remove(Ipv4Address ip, Instant now, std::string_view cause) {
+  const bool known = server_.remove(ip);
+  apply_events(now, cause);
+  return known;
+}
+
+void AddressService::succeed(AddressService& former, Instant now) {
+  dhcp::ServerConfig config = server_.config();  // with the reservations that the NICs have made
+  server_ = std::move(former.server_);
+  server_.reconfigure(std::move(config));
+  changes_ = former.take_changes();
+  for (const dhcp::Lease& lease : server_.leases()) {
+    if (!server_.may_keep(lease)) {
+      remove(lease.ip, now, "the network's new configuration has no place for it");
+      continue;
+    }
+    bind(lease);
+    // Not that of a NIC which lives elsewhere by now.
+    if (former.names_.addresses(lease.mac).v4 == lease.ip) publish(lease.mac);
+  }
+}
+
+void AddressService::close(Instant now) {
+  for (const dhcp::Lease& lease : server_.leases()) {
+    tell({dhcp::LeaseEvent::Kind::removed, lease}, "the network has no DHCP any more", now);
+  }
+}
+
+void AddressService::apply_events(Instant now, std::string_view cause) {
+  for (const dhcp::LeaseEvent& event : server_.events()) {
+    apply(event);
+    tell(event, cause.empty() ? event.cause : cause, now);
+    if (changes_.size() == kMaxChanges) changes_.erase(changes_.begin(), changes_.begin() + kMaxChanges / 2);
+    changes_.push_back(event);
+  }
   server_.clear_events();
 }
 
-bool AddressService::is_reserved(const dhcp::Lease& lease) const {
-  return std::ranges::any_of(server_.config().reservations, [&](const dhcp::Reservation& reservation) {
-    return reservation.mac == lease.mac && reservation.ip == lease.ip;
-  });
-}
-
-void AddressService::apply(const dhcp::LeaseEvent& event, Instant now) {
+void AddressService::apply(const dhcp::LeaseEvent& event) {
   using Kind = dhcp::LeaseEvent::Kind;
   const dhcp::Lease& lease = event.lease;
-  if (event.kind == Kind::granted || event.kind == Kind::renewed) {
-    guard_.bind(lease.ip, lease.mac);
-    names_.set_lease(lease.mac, lease.ip, lease.hostname);
-  } else if (event.kind != Kind::refused && event.kind != Kind::exhausted && !is_reserved(lease)) {
-    guard_.unbind(lease.ip);
-    names_.end_lease(lease.mac, lease.ip);
+  switch (event.kind) {
+    case Kind::refused:
+    case Kind::exhausted: return;
+    case Kind::granted:
+    case Kind::renewed: bind(lease); break;
+    case Kind::released:
+    case Kind::expired:
+    case Kind::declined:
+    case Kind::removed:
+      if (const auto last = leased_.find(lease.mac); last != leased_.end() && last->second == lease.ip) {
+        leased_.erase(last);
+      }
+      break;
   }
-  if (changes_.size() == kMaxChanges) changes_.erase(changes_.begin(), changes_.begin() + kMaxChanges / 2);
-  changes_.push_back(event);
-  events_.add({kind_of(event.kind), now, network_, std::string{names_.nic_name(lease.mac)},
-               lease.ip.to_string() + " " + lease.mac.to_string()});
+  bind_guard(lease.ip);
+  publish(lease.mac);
+}
+
+void AddressService::tell(const dhcp::LeaseEvent& event, std::string_view cause, Instant now) {
+  const dhcp::Lease& lease = event.lease;
+  // What was only offered or remembered is no lease that could end.
+  if (event.kind == dhcp::LeaseEvent::Kind::removed && lease.state != dhcp::LeaseState::bound) return;
+  events_.add({.kind = kind_of(event.kind),
+               .at = now,
+               .network = network_,
+               .nic = std::string{names_.nic_name(lease.mac)},
+               .mac = lease.mac,
+               .subject = lease.ip.is_unspecified() ? std::string{} : lease.ip.to_string(),
+               .cause = std::string{cause}});
 }
 
 }  // namespace vnet::network

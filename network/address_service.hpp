@@ -1,11 +1,17 @@
 // DHCP as the gateway runs it: UDP payloads in, frames out, and what a lease means for the rest of the network.
 //
-// A granted address binds the source guard and gives the station its names; an ended one takes both back. Every change
-// is also kept for whoever stores leases: `take_changes` must be drained, and its content written, before the frames
-// of the batch are sent, so that an acknowledged lease is never forgotten.
+// An address that is leased is its client's for the source guard, one that is only reserved is its NIC's. A station's
+// IPv4 name is that of its running lease, else of its reservation. Both are worked out anew whenever a lease or a
+// reservation begins or ends, so their order does not matter. Every change of a lease is also kept for whoever stores
+// leases: `take_changes` must be drained, and its content written, before the frames of the batch are sent, so that an
+// acknowledged lease is never forgotten.
 #pragma once
 
 #include <optional>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "dhcp/server.hpp"
@@ -32,19 +38,38 @@ class AddressService {
   [[nodiscard]] Instant next_deadline() const { return server_.next_deadline(); }
   void expire(Instant now);
 
+  /// Keeps an address for a NIC, in place of any other that is kept for it. False, with nothing kept: it cannot be.
+  bool reserve(const dhcp::Reservation& reservation);
+  void unreserve(const MacAddress& mac);
+  /// Gives the station the name that its lease or reservation has for it, as far as there is one.
+  void publish(const MacAddress& mac);
+
   /// A lease from before a restart.
   bool restore(const dhcp::Lease& lease, Instant now);
+  /// Ends and forgets whatever is known of an address. False: it was nobody's.
+  bool remove(Ipv4Address ip, Instant now, std::string_view cause = "it was asked for");
+  /// Goes on where `former`, the same network's under its last configuration, has stopped: with its leases, its
+  /// counters and its changes. A lease that does not fit any more ends.
+  void succeed(AddressService& former, Instant now);
+  /// Says that every lease ends, because the network has no more DHCP.
+  void close(Instant now);
+
+  /// The lease that the station with the address `mac` was given last and still has; null: none. Valid until the next
+  /// call that is not const.
+  [[nodiscard]] const dhcp::Lease* lease_of(const MacAddress& mac) const;
   /// At most kMaxChanges; the oldest go first where nobody takes them.
   [[nodiscard]] std::vector<dhcp::LeaseEvent> take_changes() { return std::exchange(changes_, {}); }
   [[nodiscard]] bool has_changes() const noexcept { return !changes_.empty(); }
 
-  [[nodiscard]] dhcp::Server& server() noexcept { return server_; }
+  /// What changes its leases goes through this service, or names and guard would not follow.
+  [[nodiscard]] const dhcp::Server& server() const noexcept { return server_; }
 
  private:
-  /// A reserved address stays its NIC's whether it is leased at the moment or not.
-  [[nodiscard]] bool is_reserved(const dhcp::Lease& lease) const;
-  void apply_events(Instant now);
-  void apply(const dhcp::LeaseEvent& event, Instant now);
+  void apply_events(Instant now, std::string_view cause = {});
+  void apply(const dhcp::LeaseEvent& event);
+  void tell(const dhcp::LeaseEvent& event, std::string_view cause, Instant now);
+  void bind(const dhcp::Lease& lease);
+  void bind_guard(Ipv4Address ip);
 
   dhcp::Server server_;
   std::string network_;
@@ -53,6 +78,7 @@ class AddressService {
   SourceGuard& guard_;
   EventLog& events_;
   std::vector<dhcp::LeaseEvent> changes_;
+  std::unordered_map<MacAddress, Ipv4Address> leased_;  ///< what each station was given last; as many as leases
 };
 
 }  // namespace vnet::network

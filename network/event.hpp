@@ -1,33 +1,44 @@
-// Events: what happened in the fabric that a person or a program may want to be told.
+// Events: what happened in the fabric, or in the daemon around it, that a person or a program may want to be told.
 //
-// Machines append them to an EventLog; the edge drains it after each batch, logs them, and in time streams them. The
-// log is bounded: when nobody drains it, the newest are lost and counted. Nothing is appended per frame.
+// Machines append them to an EventLog; the edge drains it after each batch, logs them and streams them. The log is
+// bounded: when nobody drains it, the newest are lost and counted. Nothing is appended per frame.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
+#include "packet/mac_address.hpp"
 #include "packet/time.hpp"
 
 namespace vnet::network {
 
 enum class EventKind : std::uint8_t {
-  nic_added,
-  nic_removed,
-  nic_attached,
-  nic_detached,
-  nic_link,
-  mac_moved,
-  mac_flapping,
-  dhcp_granted,
+  nic_added,     ///< cause: configured, or that it has appeared
+  nic_removed,   ///< cause
+  nic_attached,  ///< subject: the peer; cause: the kind of attachment
+  nic_detached,  ///< cause
+  nic_link,      ///< subject: up or down; cause
+  nic_moved,     ///< network: where it was; subject: the network where it is now; cause
+  nic_changed,   ///< subject: what of it, such as `ip, hostname`; cause
+  mac_moved,     ///< mac: a station that is behind this NIC now
+  mac_flapping,  ///< mac: a station that moves too often and stays where it is; cause
+  dhcp_granted,  ///< subject: the address, as in all of dhcp.*; mac: the client's
   dhcp_renewed,
-  dhcp_released,
-  dhcp_expired,
-  dhcp_declined,
-  dhcp_refused,
+  dhcp_released,  ///< cause
+  dhcp_expired,   ///< cause
+  dhcp_declined,  ///< cause
+  dhcp_refused,   ///< subject: the address that was asked for, if one was; cause
+  network_added,
+  network_removed,
+  network_changed,  ///< subject: the new name, where it has one
+  drop_burst,       ///< subject: the reason; cause: how many
+  capture_started,  ///< subject: where to
+  capture_ended,    ///< subject: where to; cause
+  config_reloaded,  ///< cause
 };
 
 [[nodiscard]] constexpr std::string_view to_string(EventKind kind) noexcept {
@@ -37,6 +48,8 @@ enum class EventKind : std::uint8_t {
     case EventKind::nic_attached: return "nic.attached";
     case EventKind::nic_detached: return "nic.detached";
     case EventKind::nic_link: return "nic.link";
+    case EventKind::nic_moved: return "nic.moved";
+    case EventKind::nic_changed: return "nic.changed";
     case EventKind::mac_moved: return "mac.moved";
     case EventKind::mac_flapping: return "mac.flapping";
     case EventKind::dhcp_granted: return "dhcp.granted";
@@ -45,16 +58,35 @@ enum class EventKind : std::uint8_t {
     case EventKind::dhcp_expired: return "dhcp.expired";
     case EventKind::dhcp_declined: return "dhcp.declined";
     case EventKind::dhcp_refused: return "dhcp.refused";
+    case EventKind::network_added: return "network.added";
+    case EventKind::network_removed: return "network.removed";
+    case EventKind::network_changed: return "network.changed";
+    case EventKind::drop_burst: return "drop.burst";
+    case EventKind::capture_started: return "capture.started";
+    case EventKind::capture_ended: return "capture.ended";
+    case EventKind::config_reloaded: return "config.reloaded";
   }
   return "unknown";
 }
 
+/// A member that does not apply is empty.
 struct Event {
   EventKind kind{};
   Instant at{};
-  std::string network;
-  std::string nic;     ///< the NIC's name, where one is concerned
-  std::string detail;  ///< an address, a cause; for people
+  std::string network;                           ///< the network's name
+  std::string nic;                               ///< the NIC's name
+  std::optional<MacAddress> mac = std::nullopt;  ///< the NIC's, or that of the station concerned
+  std::string subject = {};
+  std::string cause = {};
+
+  /// Subject and cause as a person reads them behind the kind and the names, such as `up: asked for by vnet`. The MAC
+  /// address is among them where nothing else tells who it is about.
+  [[nodiscard]] std::string detail() const {
+    std::string text = subject;
+    if (mac && (subject.empty() || nic.empty())) text += (text.empty() ? "" : " ") + mac->to_string();
+    if (!cause.empty()) text += (text.empty() ? "" : ": ") + cause;
+    return text;
+  }
 };
 
 class EventLog {

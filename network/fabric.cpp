@@ -1,4 +1,5 @@
-// The fabric's NICs: who is plugged in where. The frames' way is in fabric_forward.cpp.
+// The fabric's clients: who is admitted, attached, detached, and what their absence means in time. What people ask for
+// is in fabric_change.cpp, the frames' way in fabric_forward.cpp.
 #include "network/fabric.hpp"
 
 #include <algorithm>
@@ -6,27 +7,17 @@
 #include <utility>
 
 namespace vnet::network {
-namespace {
-
-/// `nic-52cccccccc01`: a name that is also a DNS label, for a NIC that nobody named.
-std::string name_from(const MacAddress& mac) {
-  std::string name = "nic-" + mac.to_string();
-  std::erase(name, ':');
-  return name;
-}
-
-}  // namespace
 
 Fabric::Fabric(std::vector<NetworkConfig> configs, std::vector<NicConfig> nics, std::uint64_t seed,
                dns::RandomSource dns_random)
-    : random_(seed) {
-  assert(!configs.empty());
-  if (!dns_random) dns_random = [this] { return random_.next(); };
-  for (NetworkConfig& config : configs) {
-    networks_.push_back(std::make_unique<Network>(std::move(config), random_, dns_random, events_));
-    networks_.back()->table.pin(networks_.back()->config.mac, l2::kGatewayPort);
+    : random_(seed), dns_random_(std::move(dns_random)) {
+  assert(!configs.empty() && configs.size() <= kMaxNetworks);
+  if (!dns_random_) dns_random_ = [this] { return random_.next(); };
+  for (NetworkConfig& config : configs) networks_.push_back(make_network(std::move(config)));
+  for (NicConfig& nic : nics) {
+    assert(!problem(nic));
+    insert(std::move(nic), true, Instant{});
   }
-  for (NicConfig& nic : nics) add_nic(std::move(nic), true, Instant{});
 }
 
 l2::PortId Fabric::find(const MacAddress& mac) const {
@@ -35,66 +26,55 @@ l2::PortId Fabric::find(const MacAddress& mac) const {
 }
 
 l2::PortId Fabric::find(std::string_view name) const {
-  for (std::size_t i = 0; i < nics_.size(); ++i) {
-    if (nics_[i].in_use && nics_[i].config.name == name) return l2::PortId{static_cast<std::uint32_t>(i)};
-  }
-  return l2::kNoPort;
+  const auto found = by_name_.find(lower_case(name));
+  return found == by_name_.end() ? l2::kNoPort : found->second;
+}
+
+std::size_t Fabric::learned_macs(l2::PortId port) const noexcept { return network_of(nic(port)).table.size(port); }
+
+const dhcp::Lease* Fabric::lease_of(l2::PortId port) const {
+  const AddressService* const addresses = network_of(nic(port)).gateway.addresses();
+  return addresses == nullptr ? nullptr : addresses->lease_of(nic(port).config.mac);
 }
 
 std::size_t Fabric::max_frame_size() const noexcept {
   std::size_t mtu = 0;
-  for (const auto& network : networks_) mtu = std::max<std::size_t>(mtu, network->config.mtu);
+  for (const auto& network : networks_) {
+    if (network) mtu = std::max<std::size_t>(mtu, network->config.mtu);
+  }
   return kEthernetHeaderSize + 2 * kVlanTagSize + mtu;
 }
 
 Result<l2::PortId, DropReason> Fabric::admit(const MacAddress& source, std::optional<std::size_t> network,
                                              Instant now) {
   if (source.is_group() || source.is_zero()) return fail(DropReason::source_group);
-  if (const l2::PortId known = find(source); known != l2::kNoPort) {
-    // A configured NIC is where its configuration says. Any other is where it shows up.
+  const l2::PortId known = find(source);
+  // A configured NIC is where its configuration says. Any other is where it shows up.
+  if (known != l2::kNoPort) {
     const Nic& nic = at(known);
     if (nic.configured || !network || nic.config.network == *network) return known;
     if (nic.is_attached()) return fail(DropReason::not_member);
-    remove_nic(known, now);
   }
-  const std::size_t target = network.value_or(0);
+  const std::size_t target = network.value_or(kDefaultNetwork);
+  if (!has_network(target)) return fail(DropReason::not_member);
+  if (known != l2::kNoPort) remove(known, "it has appeared in another network", now);
   const NetworkConfig& config = networks_[target]->config;
   if (source == config.mac) return fail(DropReason::source_gateway);
   if (!config.open) return fail(DropReason::not_member);
   if (by_mac_.size() >= kMaxNics && !make_room(now)) return fail(DropReason::too_many_nics);
-  return add_nic({name_from(source), source, target, true}, false, now);
-}
-
-l2::PortId Fabric::add_nic(NicConfig config, bool configured, Instant now) {
-  l2::PortId port{static_cast<std::uint32_t>(nics_.size())};
-  if (free_.empty()) {
-    nics_.emplace_back();
-  } else {
-    port = free_.back();
-    free_.pop_back();
-  }
-  by_mac_[config.mac] = port;
-  Nic& nic = at(port);
-  nic = Nic{};
-  nic.config = std::move(config);
-  nic.configured = configured;
-  nic.in_use = true;
-  nic.detached_at = now;
-  network_of(nic).gateway.add_nic(nic.config.mac, nic.config.name);
-  if (!configured) report(EventKind::nic_added, port, nic, nic.config.mac.to_string(), now);
+  const l2::PortId port = insert({default_name(source), source, target, true}, false, now);
+  report(EventKind::nic_added, port, {}, "it has appeared", now);
   return port;
 }
 
-void Fabric::remove_nic(l2::PortId port, Instant now) {
-  Nic& nic = at(port);
-  report(EventKind::nic_removed, port, nic, nic.config.mac.to_string(), now);
-  Network& network = network_of(nic);
-  network.table.forget(port);
-  network.guard.forget(nic.config.mac);
-  network.gateway.remove_nic(nic.config.mac);
-  by_mac_.erase(nic.config.mac);
-  nic = Nic{};
-  free_.push_back(port);
+/// `nic-52cccccccc01`: also a DNS label.
+std::string Fabric::default_name(const MacAddress& mac) const {
+  std::string name = "nic-" + mac.to_string();
+  std::erase(name, ':');
+  // Somebody may have given just this name to another NIC.
+  const std::string plain = name;
+  for (unsigned i = 2; find(name) != l2::kNoPort; ++i) name = plain + "-" + std::to_string(i);
+  return name;
 }
 
 bool Fabric::make_room(Instant now) {
@@ -105,7 +85,7 @@ bool Fabric::make_room(Instant now) {
     if (oldest == l2::kNoPort || nic.detached_at < at(oldest).detached_at) oldest = port;
   }
   if (oldest == l2::kNoPort) return false;
-  remove_nic(oldest, now);
+  remove(oldest, "it makes room for another NIC", now);
   return true;
 }
 
@@ -116,15 +96,16 @@ bool Fabric::may_move(l2::PortId port, Instant now) {
     nic.moves_since = now;
     nic.moves = 0;
   }
-  if (nic.moves == kMaxMoves) report(EventKind::mac_flapping, port, nic, "claimed by several clients", now);
+  if (nic.moves == kMaxMoves) report(EventKind::mac_flapping, port, {}, "claimed by several clients", now);
   return nic.moves++ < kMaxMoves;
 }
 
 void Fabric::attach(l2::PortId port, AttachmentKind kind, std::string peer, Instant now) {
   Nic& nic = at(port);
   nic.attachment = {kind, std::move(peer), now};
+  nic.has_left = false;
   set_live(port, nic.is_live());
-  report(EventKind::nic_attached, port, nic, nic.attachment.peer, now);
+  report(EventKind::nic_attached, port, nic.attachment.peer, to_string(kind), now);
 }
 
 void Fabric::introduce(l2::PortId port, Instant now) {
@@ -139,8 +120,9 @@ void Fabric::detach(l2::PortId port, std::string_view cause, Instant now) {
   network_of(nic).guard.forget(nic.config.mac);
   nic.attachment = {};
   nic.detached_at = now;
-  if (!nic.configured) next_linger_check_ = std::min<Instant>(next_linger_check_, now + kLinger);
-  report(EventKind::nic_detached, port, nic, std::string{cause}, now);
+  nic.has_left = true;
+  next_linger_check_ = std::min<Instant>(next_linger_check_, now + kLinger);
+  report(EventKind::nic_detached, port, {}, cause, now);
 }
 
 void Fabric::set_link(l2::PortId port, bool up, std::string_view cause, Instant now) {
@@ -148,7 +130,7 @@ void Fabric::set_link(l2::PortId port, bool up, std::string_view cause, Instant 
   if (nic.config.link_up == up) return;
   nic.config.link_up = up;
   set_live(port, nic.is_live());
-  report(EventKind::nic_link, port, nic, std::string{up ? "up: " : "down: "} + std::string{cause}, now);
+  report(EventKind::nic_link, port, up ? "up" : "down", cause, now);
 }
 
 void Fabric::set_live(l2::PortId port, bool live) {
@@ -160,32 +142,57 @@ void Fabric::set_live(l2::PortId port, bool live) {
 
 Instant Fabric::next_deadline() const {
   Instant next = next_linger_check_;
-  for (const auto& network : networks_) next = std::min(next, network->gateway.next_deadline());
+  for (const auto& network : networks_) {
+    if (network) next = std::min(next, network->gateway.next_deadline());
+  }
   return next;
 }
 
 void Fabric::expire(Instant now) {
   for (const auto& network : networks_) {
+    if (!network) continue;
     network->gateway.expire(now);
     forward_from_gateway(*network, now);
   }
-  if (now < next_linger_check_) return;
+  if (now >= next_linger_check_) expire_detached(now);
+}
+
+void Fabric::expire_detached(Instant now) {
   next_linger_check_ = kNever;
   for (std::size_t i = 0; i < nics_.size(); ++i) {
-    const Nic& nic = nics_[i];
-    if (!nic.in_use || nic.configured || nic.is_attached()) continue;
+    Nic& nic = nics_[i];
+    if (!nic.in_use || nic.is_attached() || (nic.configured && !nic.has_left)) continue;
     const Instant due = nic.detached_at + kLinger;
-    if (due <= now) {
-      remove_nic(l2::PortId{static_cast<std::uint32_t>(i)}, now);
-    } else {
+    if (due > now) {
       next_linger_check_ = std::min(next_linger_check_, due);
+    } else if (nic.configured) {
+      nic.has_left = false;
+      network_of(nic).gateway.forget_ipv6(nic.config.mac);
+    } else {
+      remove(l2::PortId{static_cast<std::uint32_t>(i)}, "it has been gone for long", now);
     }
   }
 }
 
-void Fabric::report(EventKind kind, l2::PortId port, const Nic& nic, std::string detail, Instant now) {
-  Event event{kind, now, networks_[nic.config.network]->config.name, nic.config.name, std::move(detail)};
+void Fabric::report(EventKind kind, l2::PortId port, std::string subject, std::string_view cause, Instant now,
+                    std::optional<MacAddress> station) {
+  const NicConfig& nic = at(port).config;
+  const MacAddress mac = station.value_or(nic.mac);
+  tell(port, {kind, now, networks_[nic.network]->config.name, nic.name, mac, std::move(subject), std::string{cause}});
+}
+
+void Fabric::report(EventKind kind, const Network& network, std::string subject, Instant now) {
+  tell(l2::kGatewayPort, {kind, now, network.config.name, {}, std::nullopt, std::move(subject), {}});
+}
+
+void Fabric::tell(l2::PortId port, Event event) {
   if (observer_ != nullptr) observer_->on_event(port, event);
+  events_.add(std::move(event));
+}
+
+void Fabric::announce(Event event) {
+  const l2::PortId port = event.nic.empty() ? l2::kNoPort : find(event.nic);
+  if (observer_ != nullptr && port != l2::kNoPort) observer_->on_event(port, event);
   events_.add(std::move(event));
 }
 

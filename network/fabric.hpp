@@ -11,12 +11,16 @@
 //     fabric.end_batch()
 //     fabric.next_deadline(), expire(now) timers
 //
+// Networks and NICs can be added, changed and removed at any time between two batches, while traffic flows. A NIC that
+// moves to another network belongs to it from that call on: what it sends next is forwarded there, and what was queued
+// for it in the old one is dropped and counted.
+//
 // The life of a frame: checked at the door (length, link, source), its source learned, its destination looked up:
 // one port, a flood, the gateway, or a drop with a reason. Every frame that is not delivered is counted under exactly
 // one DropReason, at the NIC that sent it or at the NIC that should have had it.
 //
-// Limits: kMaxNics in all; a NIC that nobody configured is removed kLinger after it was detached, and the one longest
-// detached makes room when the table is full.
+// Limits: kMaxNetworks, kMaxNics in all; a NIC that nobody configured is removed kLinger after it was detached, and the
+// one longest detached makes room when the table is full. A configured one loses its IPv6 names at that time.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +28,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_map>
 #include <vector>
@@ -45,13 +50,17 @@ namespace vnet::network {
 class Fabric {
  public:
   static constexpr std::size_t kMaxNics = 4096;
+  static constexpr std::size_t kMaxNetworks = 256;
+  /// Where a NIC without a network goes. It is always there.
+  static constexpr std::size_t kDefaultNetwork = 0;
   static constexpr Duration kLinger = std::chrono::seconds{300};
   /// A NIC's attachment may move between clients this often in kMoveWindow; see `may_move`.
   static constexpr unsigned kMaxMoves = 8;
   static constexpr Duration kMoveWindow = std::chrono::seconds{10};
 
-  /// `configs` has at least one network; `nics` name networks by index. The seed decides all that is random, but for
-  /// the ids of DNS queries where `dns_random` is given.
+  /// `configs` has at least one network and at most kMaxNetworks, each with another name; `nics` name networks by index
+  /// and have no NicProblem. The seed decides all that is random, but for the ids of DNS queries where `dns_random` is
+  /// given.
   Fabric(std::vector<NetworkConfig> configs, std::vector<NicConfig> nics, std::uint64_t seed,
          dns::RandomSource dns_random = {});
   Fabric(const Fabric&) = delete;
@@ -71,6 +80,28 @@ class Fabric {
   void introduce(l2::PortId port, Instant now);
   void detach(l2::PortId port, std::string_view cause, Instant now);
   void set_link(l2::PortId port, bool up, std::string_view cause, Instant now);
+
+  // NICs are added, changed and removed by whoever is in charge. On a problem nothing has changed.
+
+  /// A NIC that stays until it is removed. One that has merely appeared with this MAC address becomes it, and keeps its
+  /// attachment and its counters.
+  [[nodiscard]] Result<l2::PortId, NicProblem> add(NicConfig config, Instant now);
+  /// The NIC at `port`, whose MAC address stays, is as `wanted` says from now on, and stays until it is removed.
+  [[nodiscard]] Result<void, NicProblem> change(l2::PortId port, NicConfig wanted, std::string_view cause, Instant now);
+  /// The NIC is detached, and goes with its names. Its lease runs on.
+  void remove(l2::PortId port, std::string_view cause, Instant now);
+
+  // Networks. They keep their index while they exist; it is used again afterwards.
+
+  /// The name is no other network's, and there are fewer than kMaxNetworks.
+  std::size_t add_network(NetworkConfig config, Instant now);
+  /// Another configuration for a network. NICs, attachments, what has been learned, and leases that still fit stay, and
+  /// frames between its NICs do not notice. What was set in its gateway since it was made, DNS records and upstream
+  /// servers, must be set again, and answers to DNS queries on their way find nobody.
+  void reconfigure(std::size_t network, NetworkConfig config, Instant now);
+  /// NICs that merely appeared go with it. False, with nothing changed: it is the default network, or still has a NIC
+  /// that somebody configured or that is attached.
+  bool remove_network(std::size_t network, Instant now);
 
   // Frames.
 
@@ -96,12 +127,32 @@ class Fabric {
 
   void set_observer(FrameObserver* observer) noexcept { observer_ = observer; }
   [[nodiscard]] EventLog& events() noexcept { return events_; }
+  /// Takes an event that was made elsewhere into the log. The observer is told of one that names a NIC.
+  void announce(Event event);
   [[nodiscard]] const Nic& nic(l2::PortId port) const noexcept { return nics_[index(port)]; }
   [[nodiscard]] std::size_t nic_slots() const noexcept { return nics_.size(); }
   [[nodiscard]] l2::PortId find(const MacAddress& mac) const;
+  /// By name, without regard to case.
   [[nodiscard]] l2::PortId find(std::string_view name) const;
+  /// How many NICs there are, of whatever kind.
+  [[nodiscard]] std::size_t nic_count() const noexcept { return by_mac_.size(); }
+  /// The MAC addresses that are learned behind a NIC, those included that have aged out and were not swept yet.
+  [[nodiscard]] std::size_t learned_macs(l2::PortId port) const noexcept;
+  /// The lease in force of the NIC at `port` in its network; null: none. Valid until the next call that is not const.
+  [[nodiscard]] const dhcp::Lease* lease_of(l2::PortId port) const;
+  /// Why a NIC like `wanted` cannot be, beside all others but the one at `self`; nothing: it can.
+  [[nodiscard]] std::optional<NicProblem> problem(const NicConfig& wanted, l2::PortId self = l2::kNoPort) const;
+
+  /// One more than the highest index of a network; see `has_network`.
   [[nodiscard]] std::size_t network_count() const noexcept { return networks_.size(); }
+  [[nodiscard]] bool has_network(std::size_t network) const noexcept {
+    return network < networks_.size() && networks_[network] != nullptr;
+  }
+  /// By name, without regard to case.
+  [[nodiscard]] std::optional<std::size_t> find_network(std::string_view name) const;
+  // These need a network that exists.
   [[nodiscard]] Gateway& gateway(std::size_t network) noexcept { return networks_[network]->gateway; }
+  [[nodiscard]] const Gateway& gateway(std::size_t network) const noexcept { return networks_[network]->gateway; }
   [[nodiscard]] const NetworkConfig& network_config(std::size_t network) const noexcept {
     return networks_[network]->config;
   }
@@ -114,7 +165,9 @@ class Fabric {
         : config(std::move(c)),
           table(config.mac_limits, random.next()),
           guard(config.ipv6),
-          gateway(config, random, dns_random, events, guard) {}
+          gateway(config, random, dns_random, events, guard) {
+      table.pin(config.mac, l2::kGatewayPort);
+    }
 
     NetworkConfig config;
     l2::MacTable table;
@@ -125,10 +178,15 @@ class Fabric {
 
   [[nodiscard]] Nic& at(l2::PortId port) noexcept { return nics_[index(port)]; }
   [[nodiscard]] Network& network_of(const Nic& nic) noexcept { return *networks_[nic.config.network]; }
-  l2::PortId add_nic(NicConfig config, bool configured, Instant now);
-  void remove_nic(l2::PortId port, Instant now);
+  [[nodiscard]] const Network& network_of(const Nic& nic) const noexcept { return *networks_[nic.config.network]; }
+  [[nodiscard]] std::unique_ptr<Network> make_network(NetworkConfig config);
+  [[nodiscard]] std::string default_name(const MacAddress& mac) const;
+  l2::PortId insert(NicConfig config, bool configured, Instant now);
+  void apply(l2::PortId port, NicConfig wanted, std::string_view cause, Instant now);
+  void leave(l2::PortId port, Instant now);
   [[nodiscard]] bool make_room(Instant now);
   void set_live(l2::PortId port, bool live);
+  void expire_detached(Instant now);
 
   [[nodiscard]] std::optional<DropReason> check(const Nic& nic, const Network& network, ByteView frame) const noexcept;
   [[nodiscard]] std::optional<DropReason> learn(l2::PortId from, Network& network, const MacAddress& source,
@@ -138,14 +196,19 @@ class Fabric {
   void flood(l2::PortId from, const Network& network, ByteView frame);
   void deliver(l2::PortId to, Network& network, ByteView frame, Instant now);
   void forward_from_gateway(Network& network, Instant now);
-  void report(EventKind kind, l2::PortId port, const Nic& nic, std::string detail, Instant now);
+  void report(EventKind kind, l2::PortId port, std::string subject, std::string_view cause, Instant now,
+              std::optional<MacAddress> station = std::nullopt);
+  void tell(l2::PortId port, Event event);
+  void report(EventKind kind, const Network& network, std::string subject, Instant now);
 
   Random random_;
+  dns::RandomSource dns_random_;
   EventLog events_;
-  std::vector<std::unique_ptr<Network>> networks_;
+  std::vector<std::unique_ptr<Network>> networks_;  ///< null where one was removed
   std::deque<Nic> nics_;
   std::vector<l2::PortId> free_;
   std::unordered_map<MacAddress, l2::PortId> by_mac_;
+  std::unordered_map<std::string, l2::PortId> by_name_;  ///< in lower case
   l2::Transmit transmit_;
   FrameObserver* observer_ = nullptr;
   Instant next_linger_check_ = kNever;

@@ -39,9 +39,9 @@ std::optional<DropReason> Fabric::learn(l2::PortId from, Network& network, const
   switch (network.table.learn(source, from, now)) {
     case Learned::known:
     case Learned::added: return std::nullopt;
-    case Learned::moved: report(EventKind::mac_moved, from, at(from), source.to_string(), now); return std::nullopt;
+    case Learned::moved: report(EventKind::mac_moved, from, {}, {}, now, source); return std::nullopt;
     case Learned::flapping_began:
-      report(EventKind::mac_flapping, from, at(from), source.to_string(), now);
+      report(EventKind::mac_flapping, from, {}, "it moves too often", now, source);
       return DropReason::mac_flapping;
     case Learned::flapping: return source == network.config.mac ? DropReason::source_gateway : DropReason::mac_flapping;
     case Learned::full: return DropReason::too_many_macs;
@@ -134,18 +134,22 @@ void Fabric::sent(l2::PortId port, ByteView frame, std::optional<DropReason> dro
 }
 
 void Fabric::on_upstream(std::size_t network, std::uint64_t handle, ByteView message, Instant now) {
+  if (!has_network(network)) return;
   networks_[network]->gateway.on_upstream(handle, message, now);
   forward_from_gateway(*networks_[network], now);
 }
 
 void Fabric::on_upstream_error(std::size_t network, std::uint64_t handle, Instant now) {
+  if (!has_network(network)) return;
   networks_[network]->gateway.on_upstream_error(handle, now);
   forward_from_gateway(*networks_[network], now);
 }
 
 void Fabric::end_batch() {
   transmit_.clear();
-  for (const auto& network : networks_) network->gateway.outbox().clear();
+  for (const auto& network : networks_) {
+    if (network) network->gateway.outbox().clear();
+  }
 }
 
 }  // namespace vnet::network

@@ -21,6 +21,7 @@
 #include "network/event.hpp"
 #include "network/name_service.hpp"
 #include "network/neighbor_discovery.hpp"
+#include "network/nic.hpp"
 #include "network/nic_names.hpp"
 #include "network/outbox.hpp"
 #include "network/source_guard.hpp"
@@ -53,14 +54,33 @@ class Gateway final : private TcpOutput {
   void expire(Instant now);
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
 
-  void add_nic(const MacAddress& mac, std::string_view name) { names_.add_nic(mac, name); }
-  void remove_nic(const MacAddress& mac) { names_.remove_nic(mac); }
+  /// The NIC is in this network, or is called otherwise than before. An address that it should have is kept for it if
+  /// it suits the network, see `address_problem`; one that was kept before must have been given up.
+  void set_nic(const NicConfig& nic);
+  /// Why `nic` cannot have its address here; nothing: it can, or wants none. The text does not know NICs by name.
+  [[nodiscard]] std::optional<std::string> address_problem(const NicConfig& nic) const;
+  /// The address that is kept for the NIC is free again; a lease on it runs on.
+  void give_up_address(const NicConfig& nic);
+  /// The NIC is gone. Its lease runs on, with the host name that it has by it.
+  void remove_nic(const NicConfig& nic);
+  /// The NIC is in another network from now on: nothing of it resolves here, and its lease waits for it to come back.
+  void forget_nic(const NicConfig& nic);
+  /// The NIC has been gone for long: what it was reached at over IPv6 is out of date.
+  void forget_ipv6(const MacAddress& mac) { names_.clear_ipv6(mac); }
+  /// Goes on where `former`, the gateway of the same network under its last configuration, has stopped: with its leases
+  /// and with the IPv6 addresses of the NICs, which have been set here already. TCP connections, DNS queries on their
+  /// way and the cache of the resolver are not taken over. A lease that does not fit any more ends.
+  void succeed(Gateway& former, Instant now);
+
   void on_upstream(std::uint64_t handle, ByteView bytes, Instant now) { dns_.on_upstream(handle, bytes, now, outbox_); }
   void on_upstream_error(std::uint64_t handle, Instant now) { dns_.on_upstream_error(handle, now, outbox_); }
 
   /// Null where the network has no DHCP.
   [[nodiscard]] AddressService* addresses() noexcept { return dhcp_ ? &*dhcp_ : nullptr; }
+  [[nodiscard]] const AddressService* addresses() const noexcept { return dhcp_ ? &*dhcp_ : nullptr; }
   [[nodiscard]] dns::Server& dns() noexcept { return dns_.server(); }
+  [[nodiscard]] const dns::Server& dns() const noexcept { return dns_.server(); }
+  [[nodiscard]] StationAddresses addresses_of(const MacAddress& mac) const { return names_.addresses(mac); }
 
  private:
   using Verdict = std::optional<DropReason>;

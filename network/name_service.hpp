@@ -39,6 +39,7 @@ class NameService {
   void on_upstream_error(std::uint64_t handle, Instant now, Outbox& out);
 
   [[nodiscard]] dns::Server& server() noexcept { return server_; }
+  [[nodiscard]] const dns::Server& server() const noexcept { return server_; }
 
  private:
   void on_tcp_query(ConnectionId id, const TcpFlow& flow, ByteView query, Instant now);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,21 +45,34 @@ struct NicCounters {
   DropCounters drops_out;  ///< frames for this NIC that did not reach it
 };
 
-/// What the configuration says of a NIC; a NIC that merely appeared has a name made of its MAC.
+/// What a NIC is told to be; a NIC that merely appeared has a name made of its MAC.
 struct NicConfig {
-  std::string name;
+  std::string name;  ///< a DNS label of letters, digits and inner hyphens
   MacAddress mac;
   std::size_t network = 0;  ///< index into the fabric's networks
   bool link_up = true;
+  /// Its own in that network: reserved where there is DHCP. One that does not suit the network waits for one that does.
+  std::optional<Ipv4Address> ip = std::nullopt;
+  std::string hostname = {};  ///< told with `ip` by DHCP; empty: the guest's own counts
+
+  bool operator==(const NicConfig&) const = default;
+};
+
+/// Why a NIC cannot be as it is wanted. `member` is the one at fault, by its name in the configuration; empty: it is
+/// not the fault of any. `text` is for people.
+struct NicProblem {
+  std::string member;
+  std::string text;
 };
 
 struct Nic {
   NicConfig config;
-  bool configured = false;  ///< named by the configuration, so never removed when it is gone
+  bool configured = false;  ///< somebody asked for it, so it stays until it is removed
   bool in_use = false;      ///< this slot of the table holds a NIC
   Attachment attachment;
   NicCounters counters;
   Instant detached_at{};
+  bool has_left = false;  ///< it was detached, and that has still to be forgotten what it was reached at
 
   // Attachment moves within the present window; see Fabric::may_move.
   Instant moves_since{};

@@ -21,7 +21,8 @@ class FrameObserver {
   /// `port` may be l2::kGatewayPort, of the network with index `network`. The frame is borrowed for the call.
   virtual void on_frame(l2::PortId port, std::size_t network, Direction direction, ByteView frame,
                         std::optional<DropReason> dropped, Instant now) = 0;
-  /// Something happened to the NIC at `port`, before any later frame of it is seen.
+  /// Something happened to the NIC at `port`, before any later frame of it is seen; or, where `port` is
+  /// l2::kGatewayPort, to the network that the event names. What is removed is still there during the call.
   virtual void on_event(l2::PortId port, const Event& event) = 0;
 };
 

@@ -12,6 +12,12 @@ void SourceGuard::forget(const MacAddress& mac) {
   std::erase_if(v6_, [&mac](const auto& entry) { return entry.second == mac; });
 }
 
+void SourceGuard::adopt_claims(const SourceGuard& other) {
+  for (const auto& [address, mac] : other.v6_) {
+    if (other.claims_.contains(mac)) claim(address, mac);
+  }
+}
+
 bool SourceGuard::claim(const Ipv6Address& address, const MacAddress& mac) {
   if (!prefix_ || !prefix_->contains(address)) return false;
   if (const auto found = v6_.find(address); found != v6_.end()) return found->second == mac;
@@ -23,10 +29,13 @@ bool SourceGuard::claim(const Ipv6Address& address, const MacAddress& mac) {
   return true;
 }
 
-bool SourceGuard::owns(Ipv4Address address, const MacAddress& mac) const {
-  if (address.is_unspecified()) return true;
+std::optional<MacAddress> SourceGuard::owner(Ipv4Address address) const {
   const auto found = v4_.find(address);
-  return found != v4_.end() && found->second == mac;
+  return found == v4_.end() ? std::nullopt : std::optional{found->second};
+}
+
+bool SourceGuard::owns(Ipv4Address address, const MacAddress& mac) const {
+  return address.is_unspecified() || owner(address) == mac;
 }
 
 bool SourceGuard::owns(const Ipv6Address& address, const MacAddress& mac) {

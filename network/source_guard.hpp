@@ -31,8 +31,11 @@ class SourceGuard {
   /// `address` belongs to the NIC with `mac` from now on. Bounded by the leases and reservations that there can be.
   void bind(Ipv4Address address, const MacAddress& mac) { v4_[address] = mac; }
   void unbind(Ipv4Address address) { v4_.erase(address); }
+  [[nodiscard]] std::optional<MacAddress> owner(Ipv4Address address) const;
   /// `address`, of whatever scope, is for good that of the station with `mac`: the gateway.
   void bind(const Ipv6Address& address, const MacAddress& mac) { v6_[address] = mac; }
+  /// Takes over what the NICs of the same network have claimed in a former guard and may still claim here.
+  void adopt_claims(const SourceGuard& other);
   /// Gives up the IPv6 addresses of `mac`.
   void forget(const MacAddress& mac);
 

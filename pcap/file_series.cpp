@@ -14,14 +14,20 @@ std::string FileSeries::numbered(const std::string& path, std::uint64_t number) 
   return path.substr(0, dot) + "." + std::to_string(number) + path.substr(dot);
 }
 
+Result<std::string, std::string> FileSeries::put_aside(const std::string& path, std::uint64_t& number) {
+  std::string old;
+  do {
+    old = numbered(path, ++number);
+  } while (::access(old.c_str(), F_OK) == 0);
+  if (std::rename(path.c_str(), old.c_str()) != 0) return fail(describe(old, errno));
+  return old;
+}
+
 Result<Output, std::string> FileSeries::next(const Output& current) {
   if (current.is_at(path_)) {
-    std::string old;
-    do {
-      old = numbered(path_, ++number_);
-    } while (::access(old.c_str(), F_OK) == 0);
-    if (std::rename(path_.c_str(), old.c_str()) != 0) return fail(describe(old, errno));
-    if (keep_ > 0) made_.push_back(std::move(old));
+    auto old = put_aside(path_, number_);
+    if (!old) return fail(std::move(old.error()));
+    if (keep_ > 0) made_.push_back(std::move(*old));
   }
   while (made_.size() > keep_) {
     // Gone already, or not removable: neither is a reason to end the capture.

@@ -25,6 +25,9 @@ class FileSeries {
   /// Puts the full file `current` aside, removes what is too old, and opens the next one.
   [[nodiscard]] Result<Output, std::string> next(const Output& current);
 
+  /// Renames `path` to the first number behind `number` that is free; returns the new name and updates `number`.
+  [[nodiscard]] static Result<std::string, std::string> put_aside(const std::string& path, std::uint64_t& number);
+
   /// "dir/run.pcapng", 3 -> "dir/run.3.pcapng"; without an extension, "dir/run" -> "dir/run.3".
   [[nodiscard]] static std::string numbered(const std::string& path, std::uint64_t number);
 

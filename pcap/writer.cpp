@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <sys/utsname.h>
 
 #include <algorithm>
@@ -25,6 +26,11 @@ std::vector<std::uint8_t> section_header(const std::string& application) {
   std::vector<std::uint8_t> bytes;
   append(bytes, SectionBlock{.application = application, .os = os});
   return bytes;
+}
+
+bool has_content(const std::string& path) noexcept {
+  struct stat status {};
+  return ::stat(path.c_str(), &status) == 0 && S_ISREG(status.st_mode) && status.st_size > 0;
 }
 
 /// Blocks every signal in the calling thread, and so in the threads it starts, while it lives. Signals then go to
@@ -60,6 +66,10 @@ Result<std::unique_ptr<Writer>, std::string> Writer::create(Options options) {
   Descriptor given{options.fd};
   auto filter = Filter::compile(options.filter);
   if (!filter) return fail("capture filter \"" + options.filter + "\": " + filter.error());
+  if (options.keep_existing && has_content(options.path)) {
+    std::uint64_t number = 0;
+    if (auto old = FileSeries::put_aside(options.path, number); !old) return fail("capture " + old.error());
+  }
   auto output = given.valid() ? Output::adopt(std::move(given), "capture stream") : Output::open(options.path);
   if (!output) return fail("capture " + output.error());
   if (options.rotate_bytes > 0 && (options.fd >= 0 || options.path == "-" || !output->is_file())) {

@@ -51,6 +51,9 @@ struct Options {
   std::uint32_t snaplen = 0;  ///< bytes kept of each frame; 0 is all
   std::uint64_t rotate_bytes = 0;  ///< begin a new file when this one would outgrow it; 0: never. Needs a regular file
   std::uint32_t keep = 0;          ///< full files kept beside the current one; 0: all
+  /// A file that is there is put aside under a number, as a full one is in a rotation, and not emptied: for a capture
+  /// that goes on after a restart.
+  bool keep_existing = false;
   std::size_t ring_bytes = kDefaultRingBytes;
   std::vector<std::string> interfaces{};  ///< names of those to record; empty for all
   std::string application = "vnetd";      ///< the program and its version, for shb_userappl

@@ -53,12 +53,19 @@ class MacTable {
     const Entry* entry = find(mac.to_u64());
     return entry != nullptr && is_fresh(*entry, now) ? entry->port : kNoPort;
   }
+  /// For what is learned from now on; entries that are there stay until they age or move.
+  void set_limits(const Limits& limits) { limits_ = limits; }
   /// Forgets all that is behind `port`.
   void forget(PortId port);
   void forget(const MacAddress& mac);
 
   /// Entries in the table, including those that have aged out and were not swept yet.
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
+  /// How many of them are behind the numbered port `port`.
+  [[nodiscard]] std::size_t size(PortId port) const noexcept {
+    const std::size_t slot = std::size_t{index(port)} + 1;
+    return slot < behind_.size() ? behind_[slot] : 0;
+  }
 
  private:
   struct Entry {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "packet/bytes.hpp"
@@ -27,6 +28,13 @@ class Transmit {
   [[nodiscard]] std::span<const PortId> touched() const noexcept { return touched_; }
   [[nodiscard]] std::span<const ByteView> frames(PortId port) const noexcept { return batches_[index(port)]; }
   [[nodiscard]] bool empty() const noexcept { return touched_.empty(); }
+
+  /// Takes back what is queued for `port`, for example because it leaves. The frames are the caller's to count.
+  [[nodiscard]] std::vector<ByteView> take_back(PortId port) {
+    if (index(port) >= batches_.size() || batches_[index(port)].empty()) return {};
+    std::erase(touched_, port);
+    return std::exchange(batches_[index(port)], {});
+  }
 
   void clear() noexcept {
     for (const PortId port : touched_) batches_[index(port)].clear();

@@ -2,58 +2,20 @@
 // at the door.
 #include "daemon/hub.hpp"
 
-#include "tests/dgram/dgram_testing.hpp"
-#include "tests/network/frames.hpp"
+#include "tests/daemon/hub_testing.hpp"
 
-namespace vnet::daemon {
+namespace vnet::daemon::test {
 namespace {
 
-using namespace std::chrono_literals;
-using dgram::test::Guest;
-using dgram::test::TempFolder;
-using network::test::Bytes;
-using network::test::mac;
-using network::test::plain;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-std::string text(const Bytes& frame) { return {frame.begin(), frame.end()}; }
-
-/// A network whose gateway says nothing by itself.
-network::NetworkConfig quiet() {
-  network::NetworkConfig config;
-  config.name = "lan";
-  config.mac = MacAddress::from_u64(0x52eeeeeeee01U);
-  config.ipv4 = Ipv4Prefix::parse("192.168.127.1/24");
-  return config;
-}
-
-class HubTest : public testing::Test {
+class HubTest : public testing::Test, protected Switch {
  protected:
-  HubTest() {
-    loop.on_sleep([this] { return std::min(hub.next_deadline(), until_); });
-    loop.on_deadline([this] {
-      hub.expire();
-      if (loop.now() >= until_) loop.stop();
-    });
-    EXPECT_TRUE(hub.listen_dgram(at, 0));
-  }
-  /// Lets the loop serve what is ready.
-  void turn(Duration time = 20ms) {
-    until_ = loop.now() + time;
-    loop.run();
-  }
-  const network::Nic& nic(const MacAddress& address) { return fabric.nic(fabric.find(address)); }
+  HubTest() { EXPECT_TRUE(hub.listen_dgram(at, 0)); }
 
   TempFolder folder;
   const std::string at = folder / "vnet.sock";
-  network::Fabric fabric{{quiet()}, {{"alice", mac(1), 0, true}}, 1};
-  EventLoop loop;
-  std::vector<std::string> notices;
-  Hub hub{fabric, loop, [this](std::string_view line) { notices.emplace_back(line); }};
-
- private:
-  Instant until_ = kNever;
 };
 
 TEST_F(HubTest, AClientsFirstFrameSaysWhichNicItIs) {
@@ -160,4 +122,4 @@ TEST_F(HubTest, LeasesAreWrittenBeforeTheFramesOfTheirBatchAreSent) {
 }
 
 }  // namespace
-}  // namespace vnet::daemon
+}  // namespace vnet::daemon::test

@@ -212,12 +212,56 @@ TEST_F(OwnPathTest, APeerThatDoesNotReadHasABoundedQueueAndGetsItWhenItDoes) {
   EXPECT_EQ(board.sent, received);
 }
 
+TEST_F(OwnPathTest, WhatWaitsCanBeDiscardedAndNeverArrives) {
+  const Guest alice = joined();
+  std::uint64_t told = 0;
+  for (; board.dropped_out.total() == 0; ++told) board.tell(0, {"frame"});
+  board.clients[0]->discard(DropReason::link_down, board);
+  EXPECT_GT(board.dropped_out[DropReason::link_down], 0U);
+  EXPECT_EQ(board.sent + board.dropped_out.total(), told);
+  EXPECT_EQ(alice.receive().size(), board.sent);
+  loop.settle();
+  EXPECT_THAT(alice.receive(), IsEmpty());
+}
+
+TEST_F(OwnPathTest, APullHearsAllThatWasSent) {
+  const Guest alice = joined();
+  for (const std::string& frame : numbered("frame ", 200)) ASSERT_EQ(alice.send(frame), 0);
+  path_->pull();
+  EXPECT_THAT(board.heard, SizeIs(200));
+}
+
+TEST_F(OwnPathTest, AfterAHangUpItWaitsForTheNextPeerWithoutAWordToTheSwitch) {
+  const Guest alice = joined();
+  path_->hang_up();
+  EXPECT_FALSE(path_->connected());
+  EXPECT_THAT(path_->remote(), IsEmpty());
+  EXPECT_THAT(board.gone, IsEmpty());
+  const Guest bob = joined("bob");
+  EXPECT_EQ(path_->remote(), folder / "bob");
+}
+
+TEST_F(OwnPathTest, AnInheritedSocketStaysConnected) {
+  const Guest alice = joined();
+  Fd copy{::dup(path_->state().fd)};
+  path_->file().disown();
+  path_.reset();
+  path_ = OwnPath::inherit(std::move(copy), SocketFile{at}, 0, loop, watch, board, batch).value();
+  EXPECT_TRUE(path_->connected());
+  EXPECT_EQ(path_->remote(), folder / "alice");
+  EXPECT_EQ(alice.send("still here"), 0);
+  loop.settle();
+  EXPECT_THAT(board.heard, ElementsAre("1:still here"));
+  path_.reset();
+  EXPECT_FALSE(std::filesystem::exists(at));
+}
+
 class PassedFd : public testing::Test {
  protected:
   PassedFd() {
     auto pair = make_pair(SOCK_DGRAM).value();
     guest = std::make_unique<Guest>(std::move(pair.second));
-    path_ = OwnPath::adopt(std::move(pair.first), 0, loop, watch, board, batch).value();
+    path_ = OwnPath::adopt(std::move(pair.first), 0, loop, watch, board, batch, [this] { path_.reset(); }).value();
   }
   PollLoop loop;
   PathWatch watch{loop};
@@ -248,7 +292,8 @@ TEST_F(PassedFd, ItsEndIsNoticedByTheFirstSend) {
   board.end_batch();
   EXPECT_EQ(board.dropped_out[DropReason::detached], 1U);
   EXPECT_THAT(board.gone, ElementsAre(0U));
-  EXPECT_FALSE(path_->connected());
+  EXPECT_EQ(path_, nullptr) << "nobody can ever be at the other end again";
+  EXPECT_EQ(loop.size(), 1U) << "the path watch alone";
 }
 
 }  // namespace

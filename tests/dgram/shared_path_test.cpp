@@ -213,6 +213,8 @@ TEST_F(SharedPathTest, AnAbstractNameIsAPathToo) {
   loop.settle();
   board.tell(0, {"welcome"});
   EXPECT_THAT(alice.receive(), ElementsAre("welcome"));
+  board.clients[0]->hang_up();
+  EXPECT_NE(path_->recall(text, false), nullptr);
 }
 
 class SharedPathStall : public SharedPathTest, public testing::WithParamInterface<bool> {};
@@ -250,6 +252,68 @@ TEST_P(SharedPathStall, AClientThatDoesNotReadHasABoundedQueueAndHindersNobody) 
   EXPECT_THAT(stalled.receive(), ElementsAre("well again"));
 }
 INSTANTIATE_TEST_SUITE_P(ByPathAndConnected, SharedPathStall, testing::Bool());
+
+TEST_P(SharedPathStall, WhatWaitsCanBeDiscardedAndNeverArrives) {
+  const Guest stalled{folder / "stalled"};
+  if (GetParam()) {
+    ASSERT_EQ(stalled.connect(at), 0);
+  }
+  EXPECT_EQ(stalled.send_to(at, "hello"), 0);
+  loop.settle();
+  std::uint64_t told = 0;
+  for (; board.dropped_out.total() == 0; ++told) board.tell(0, {"frame"});
+  board.clients[0]->discard(DropReason::link_down, board);
+  EXPECT_GT(board.dropped_out[DropReason::link_down], 0U);
+  EXPECT_EQ(board.sent + board.dropped_out.total(), told);
+  std::size_t received = 0;
+  for (int turn = 0; turn < 20; ++turn) {
+    received += stalled.receive().size();
+    pass(SharedPath::kRetryInterval);
+  }
+  EXPECT_EQ(received, board.sent);
+  board.tell(0, {"after"});
+  EXPECT_THAT(stalled.receive(), ElementsAre("after"));
+}
+
+TEST_F(SharedPathTest, APullHearsWhatEverybodyHasSent) {
+  const Guest alice{folder / "alice"};
+  const Guest bob{folder / "bob"};
+  EXPECT_EQ(alice.send_to(at, "hello"), 0);
+  loop.settle();
+  (void)board.take_heard();
+  EXPECT_EQ(bob.send_to(at, "b"), 0);
+  EXPECT_EQ(alice.send_to(at, "a"), 0);
+  board.clients[0]->pull();
+  EXPECT_THAT(board.take_heard(), ElementsAre("1:b", "0:a"));
+}
+
+TEST_F(SharedPathTest, AClientThatIsHungUpIsForgottenAndIsAnotherWhenItSendsAgain) {
+  const Guest alice{folder / "alice"};
+  const Guest bob{folder / "bob"};
+  for (const Guest* guest : {&bob, &alice}) EXPECT_EQ(guest->send_to(at, "hello"), 0);
+  loop.settle();
+  board.clients[1]->hang_up();
+  EXPECT_EQ(path_->client_count(), 1U);
+  EXPECT_THAT(board.gone, IsEmpty());
+  EXPECT_EQ(alice.send_to(at, "again"), 0);
+  loop.settle();
+  EXPECT_THAT(board.heard, testing::Contains("2:again"));
+  board.tell(2, {"welcome"});
+  EXPECT_THAT(alice.receive(), ElementsAre("welcome"));
+}
+
+TEST_F(SharedPathTest, AConnectedClientIsRecalledOnlyByWhoHasTheSameSocket) {
+  const Guest vfkit{folder / "vfkit"};
+  ASSERT_EQ(vfkit.connect(at), 0);
+  EXPECT_EQ(path_->recall(folder / "vfkit", false), nullptr);
+  EXPECT_EQ(path_->client_count(), 0U);
+  Client* const client = path_->recall(folder / "vfkit", true);
+  ASSERT_NE(client, nullptr);
+  client->send(std::vector<ByteView>{as_bytes("welcome")}, board);
+  EXPECT_THAT(vfkit.receive(), ElementsAre("welcome"));
+  EXPECT_EQ(path_->recall(folder / "nobody", true), nullptr);
+  EXPECT_EQ(path_->client_count(), 1U);
+}
 
 TEST_F(SharedPathTest, WhenItIsClosedNothingIsWatchedAnyMore) {
   const Guest alice{folder / "alice"};

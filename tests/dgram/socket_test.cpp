@@ -212,5 +212,48 @@ TEST(FrameQueue, IsBoundedInBytes) {
   EXPECT_TRUE(queue.push(as_bytes(frame)));
 }
 
+TEST(SocketFileTest, AFileOfAnotherOrOneThatWasLeftToASuccessorStays) {
+  const TempFolder folder;
+  const std::string at = folder / "socket";
+  const Guest guest{at};
+  {
+    const SocketFile foreign = SocketFile::of_another(at);
+    EXPECT_FALSE(foreign.owned());
+    EXPECT_EQ(foreign.path(), at);
+    SocketFile left{at};
+    EXPECT_TRUE(left.owned());
+    left.disown();
+  }
+  EXPECT_TRUE(std::filesystem::exists(at));
+}
+
+TEST(PassedEnd, IsJudgedByWhatItIs) {
+  for (const int type : {SOCK_DGRAM, SOCK_STREAM, SOCK_SEQPACKET}) {
+    const auto pair = make_pair(type).value();
+    EXPECT_EQ(type_of_passed_end(pair.first).value(), type);
+  }
+  const auto code = [](const Fd& fd) { return type_of_passed_end(fd).error().code; };
+  EXPECT_EQ(code(Fd{}), ENOTSOCK);
+  EXPECT_EQ(code(Fd{::socket(AF_INET, SOCK_DGRAM, 0)}), EAFNOSUPPORT);
+  EXPECT_EQ(code(make_socket(SOCK_DGRAM).value()), ENOTCONN);
+}
+
+TEST(InheritedSocket, MustBeOfTheTypeAndListenIfItIsAStream) {
+  const auto code = [](const Fd& fd, int type) {
+    const auto fits = check_inherited(fd, type);
+    return fits ? 0 : fits.error().code;
+  };
+  const TempFolder folder;
+  const Fd stream = make_socket(SOCK_STREAM).value();
+  ASSERT_TRUE(bind_replacing_stale(stream, folder / "stream"));
+  EXPECT_EQ(code(stream, SOCK_STREAM), EINVAL);
+  ASSERT_EQ(::listen(stream.get(), 1), 0);
+  EXPECT_EQ(code(stream, SOCK_STREAM), 0);
+  EXPECT_EQ(code(stream, SOCK_DGRAM), EPROTOTYPE);
+  EXPECT_EQ(code(make_socket(SOCK_DGRAM).value(), SOCK_DGRAM), 0);
+  EXPECT_EQ(code(Fd{::socket(AF_INET, SOCK_DGRAM, 0)}, SOCK_DGRAM), EAFNOSUPPORT);
+  EXPECT_EQ(code(Fd{}, SOCK_DGRAM), ENOTSOCK);
+}
+
 }  // namespace
 }  // namespace vnet::dgram::test

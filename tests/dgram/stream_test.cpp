@@ -58,11 +58,12 @@ class StreamGuest {
 
 class StreamPathTest : public testing::Test {
  protected:
-  StreamPathTest() { path_ = StreamPath::open(at, 0, loop, board).value(); }
+  StreamPathTest() { path_ = StreamPath::open(at, 0, loop, board, buffer).value(); }
   TempFolder folder;
   const std::string at = folder / "stream.sock";
   PollLoop loop;
   FakeSwitch board;
+  StreamBuffer buffer;
   std::unique_ptr<StreamPath> path_;
 };
 
@@ -174,6 +175,71 @@ TEST_F(StreamPathTest, ASlowReaderLosesWholeFramesAndNeverHalfOfOne) {
   EXPECT_EQ(board.sent, received.size());
   board.tell(0, {"well again"});
   EXPECT_THAT(slow.frames(), ElementsAre("well again"));
+}
+
+TEST_F(StreamPathTest, ADiscardDropsWholeFramesAndFinishesTheHalfSentOne) {
+  StreamGuest slow{at};
+  slow.write(record("hello"));
+  loop.settle();
+  // Large frames, of which the kernel takes a part.
+  std::uint64_t sent = 0;
+  for (; path_->clients().front()->state().pending_out.empty(); ++sent) {
+    ASSERT_LT(sent, 1000U);
+    board.tell(0, {std::string(60'000, 'x')});
+  }
+  board.tell(0, {"waits", "waits too"});
+  board.clients[0]->discard(DropReason::link_down, board);
+  EXPECT_EQ(board.dropped_out[DropReason::link_down], 2U);
+  std::size_t received = 0;
+  for (int turn = 0; turn < 100; ++turn) {
+    for (const std::string& frame : slow.frames()) {
+      EXPECT_EQ(frame, std::string(60'000, 'x'));
+      ++received;
+    }
+    loop.settle();
+  }
+  EXPECT_EQ(received, sent);
+  board.tell(0, {"in step"});
+  EXPECT_THAT(slow.frames(), ElementsAre("in step"));
+}
+
+TEST_F(StreamPathTest, APullHearsAllThatWasSentEvenByOneThatHasLeft) {
+  StreamGuest alice{at};
+  alice.write(record("hello"));
+  loop.settle();
+  for (int i = 0; i < 100; ++i) alice.write(record("more"));
+  board.clients[0]->pull();
+  EXPECT_THAT(board.take_heard(), SizeIs(101));
+  alice.write(record("last"));
+  alice.close();
+  board.clients[0]->pull();
+  EXPECT_THAT(board.take_heard(), ElementsAre("0:last"));
+  EXPECT_THAT(board.gone, ElementsAre(0U));
+  EXPECT_EQ(path_->client_count(), 0U);
+}
+
+TEST_F(StreamPathTest, AConnectionThatIsHungUpIsClosedWithoutAWordToTheSwitch) {
+  StreamGuest alice{at};
+  alice.write(record("hello"));
+  loop.settle();
+  board.clients[0]->hang_up();
+  EXPECT_EQ(path_->client_count(), 0U);
+  EXPECT_THAT(board.gone, IsEmpty());
+  (void)alice.read();
+  EXPECT_TRUE(alice.closed);
+  EXPECT_EQ(loop.size(), 1U);
+}
+
+TEST_F(StreamPathTest, WhatWaitsForOneThatLeavesIsCounted) {
+  StreamGuest slow{at};
+  slow.write(record("hello"));
+  loop.settle();
+  std::uint64_t told = 0;
+  for (; board.dropped_out.total() == 0; ++told) board.tell(0, {std::string(1000, 'x')});
+  slow.close();
+  loop.settle();
+  EXPECT_GT(board.dropped_out[DropReason::detached], 0U);
+  EXPECT_EQ(board.sent + board.dropped_out.total(), told);
 }
 
 TEST_F(StreamPathTest, WhenItIsClosedNothingIsWatchedAnyMore) {

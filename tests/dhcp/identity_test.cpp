@@ -194,8 +194,64 @@ TEST(DhcpLeases, RemovedLeaseIsForgotten) {
   EXPECT_TRUE(bench.server.remove(held));
   EXPECT_FALSE(bench.server.remove(held));
   EXPECT_FALSE(bench.server.remove(ip("192.168.1.198")));
-  EXPECT_THAT(bench.events(), ElementsAre("released " + held.to_string()));
+  EXPECT_THAT(bench.events(), ElementsAre("removed " + held.to_string()));
   EXPECT_TRUE(bench.send(init_reboot(mac(1), held)).is_silent_for(Refusal::unknown_client));
+}
+
+TEST(DhcpLeases, ARememberedClientIsForgottenToo) {
+  Bench bench;
+  const Ipv4Address held = bench.lease(mac(1));
+  bench.pass(2h);
+  bench.events();
+  EXPECT_TRUE(bench.server.remove(held));
+  ASSERT_EQ(bench.server.events().size(), 1U);
+  EXPECT_EQ(bench.server.events()[0].kind, LeaseEvent::Kind::removed);
+  EXPECT_EQ(bench.server.events()[0].lease.state, LeaseState::free) << "it was no lease any more";
+}
+
+TEST(DhcpLeases, AreListedPageByPageInTheOrderOfTheirAddresses) {
+  Bench bench;
+  for (std::uint64_t i = 1; i <= 25; ++i) (void)bench.lease(mac(i));
+  (void)bench.send(discover(mac(26)));
+  EXPECT_EQ(bench.server.lease_count(), 25U) << "an offer is not a lease";
+  std::vector<Ipv4Address> listed;
+  Ipv4Address last;
+  for (;;) {
+    const auto page = bench.server.leases_after(last, 10);
+    for (const Lease& lease : page) listed.push_back(lease.ip);
+    if (page.size() < 10) break;
+    last = page.back().ip;
+  }
+  EXPECT_EQ(listed.size(), 25U);
+  EXPECT_TRUE(std::ranges::is_sorted(listed));
+  EXPECT_THAT(bench.server.leases_after(listed.back(), 10), IsEmpty());
+  bench.send(release(mac(1), bench.lease(mac(1))));
+  EXPECT_EQ(bench.server.lease_count(), 24U);
+  bench.server.reconfigure(home());
+  EXPECT_EQ(bench.server.lease_count(), 24U);
+  bench.pass(2h);
+  EXPECT_EQ(bench.server.lease_count(), 0U);
+}
+
+TEST(DhcpLeases, SayWhetherANewConfigurationHasPlaceForThem) {
+  Bench bench;
+  const Ipv4Address low = bench.send(discover(mac(1)).option(50, ip("192.168.1.110"))).yiaddr();
+  bench.send(selecting(mac(1), low));
+  EXPECT_TRUE(bench.server.may_keep(*bench.server.lease(low)));
+  EXPECT_EQ(bench.server.add_reservation({mac(1), ip("192.168.1.20"), ""}), std::nullopt);
+  EXPECT_TRUE(bench.server.may_keep(*bench.server.lease(low))) << "a reservation elsewhere waits for the renewal";
+  EXPECT_EQ(bench.server.reservation(ip("192.168.1.20"))->mac, mac(1));
+  EXPECT_EQ(bench.server.reservation(low), nullptr);
+  ServerConfig config = home();
+  config.range_first = ip("192.168.1.150");
+  bench.server.reconfigure(config);
+  EXPECT_FALSE(bench.server.may_keep(*bench.server.lease(low)));
+  config.reservations = {{mac(1), low, ""}};
+  bench.server.reconfigure(config);
+  EXPECT_TRUE(bench.server.may_keep(*bench.server.lease(low)));
+  config.reservations = {{mac(2), low, ""}};
+  bench.server.reconfigure(config);
+  EXPECT_FALSE(bench.server.may_keep(*bench.server.lease(low)));
 }
 
 TEST(DhcpLeases, GoOnUnderNewRulesAndAreRefusedWhereTheseForbidThem) {

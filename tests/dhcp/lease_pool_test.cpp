@@ -202,6 +202,7 @@ TEST_P(RandomClients, NeverShareAnAddressNorGetAForbiddenOne) {
         case LeaseEvent::Kind::renewed: EXPECT_EQ(live[event.lease.ip], event.lease.client); break;
         case LeaseEvent::Kind::released:
         case LeaseEvent::Kind::expired:
+        case LeaseEvent::Kind::removed:
         case LeaseEvent::Kind::declined: EXPECT_EQ(live.erase(event.lease.ip), 1U); break;
         case LeaseEvent::Kind::refused:
         case LeaseEvent::Kind::exhausted: break;

@@ -2,7 +2,8 @@
 
 `DgramNic` has the three ways in which datagram clients come: bound to a path and sending to the switch's (QEMU),
 bound and connected, with or without the greeting (vfkit, VZ helpers), and never bound (a mistake; nobody can answer
-it). `StreamNic` puts a 4-byte big-endian length before each frame (QEMU's stream netdev, passt's clients).
+it). `StreamNic` puts a 4-byte big-endian length before each frame (QEMU's stream netdev, passt's clients). `PairNic`
+holds one end of a pair whose other end was passed to the switch.
 """
 
 import os
@@ -109,11 +110,28 @@ class DgramNic(_Nic):
             os.unlink(self.path)
 
 
+class PairNic(_Nic):
+    """One end of a datagram or seqpacket pair; the switch was given the other end."""
+
+    def __init__(self, end, mac):
+        self.mac, self.socket = mac, end
+        end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+
+    def send(self, frame):
+        self.socket.send(frame)
+
+    def receive(self, timeout=5):
+        """None also when the switch has closed its end."""
+        return (self.socket.recv(FRAME_MAX) or None) if self._readable(timeout) else None
+
+
 class StreamNic(_Nic):
-    def __init__(self, switch_path, mac):
-        self.mac = mac
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.connect(str(switch_path))
+    def __init__(self, switch_path, mac, end=None):
+        """`end`: connected already, an end of a pair."""
+        self.mac, self.socket = mac, end
+        if end is None:
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.connect(str(switch_path))
         self._buffer = b''
 
     def send(self, frame):

@@ -95,6 +95,12 @@ class Simulation {
     by_port_[index(client.port)] = nullptr;
     fabric.detach(std::exchange(client.port, l2::kNoPort), "unplugged", now);
   }
+  /// Takes the client's NIC away for good.
+  void remove(Client& client) {
+    const l2::PortId port = client.port;
+    unplug(client);
+    fabric.remove(port, "test", now);
+  }
   void set_link(const Client& client, bool up) { fabric.set_link(client.port, up, "test", now); }
 
   void send(const Client& client, const Bytes& frame) { send_batch(client, {frame}); }
@@ -159,6 +165,14 @@ class Simulation {
   [[nodiscard]] const NicCounters& counters(const Client& client) const { return fabric.nic(client.port).counters; }
   /// A number that depends on every frame delivered, to whom and in which order; with `keeps_digest`.
   [[nodiscard]] std::uint64_t digest() const noexcept { return digest_; }
+  /// What the last event of a kind was about, as a person reads it, with the names in front.
+  [[nodiscard]] std::string last(EventKind kind) const {
+    std::string text = "none";
+    for (const Event& event : events) {
+      if (event.kind == kind) text = event.network + " " + event.nic + " " + event.detail();
+    }
+    return text;
+  }
   /// Events by kind, since the beginning.
   [[nodiscard]] std::size_t count(EventKind kind) const {
     const auto of_kind = [kind](const Event& event) { return event.kind == kind; };
@@ -170,6 +184,7 @@ class Simulation {
   std::deque<Client> clients;
   std::optional<DropReason> refusal;
   std::vector<Event> events;
+  std::vector<dhcp::LeaseEvent> lease_changes;  ///< what a journal would have got
   bool keeps_digest = false;
 
  private:
@@ -184,7 +199,10 @@ class Simulation {
   void drain() {
     for (Event& event : fabric.events().take()) events.push_back(std::move(event));
     for (std::size_t i = 0; i < fabric.network_count(); ++i) {
-      if (AddressService* const addresses = fabric.gateway(i).addresses()) (void)addresses->take_changes();
+      if (!fabric.has_network(i)) continue;
+      AddressService* const addresses = fabric.gateway(i).addresses();
+      if (addresses == nullptr) continue;
+      for (dhcp::LeaseEvent& change : addresses->take_changes()) lease_changes.push_back(std::move(change));
     }
   }
   void note(l2::PortId port, ByteView frame) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "tests/dhcp/client.hpp"
 #include "tests/network/sim.hpp"
@@ -38,7 +39,8 @@ class DhcpGuest {
   void send_frame(const Bytes& frame) { sim_.send(client_, frame); }
   [[nodiscard]] const Client& client() const { return client_; }
 
-  Ipv4Address address;  ///< 0.0.0.0 while there is none
+  std::string hostname;  ///< what it calls itself
+  Ipv4Address address;   ///< 0.0.0.0 while there is none
   int acks = 0;
   int naks = 0;
   int address_changes = 0;
@@ -91,11 +93,13 @@ class DhcpGuest {
     }
   }
 
-  void send(const dhcp::test::Packet& packet, bool unicast) {
-    const MacAddress gateway = sim_.fabric.network_config(0).mac;
+  void send(dhcp::test::Packet packet, bool unicast) {
+    if (!hostname.empty()) packet.option(12, hostname);
+    if (client_.port == l2::kNoPort) return;
+    const MacAddress gateway = sim_.fabric.network_config(sim_.fabric.nic(client_.port).config.network).mac;
     const network::test::Way4 way{client_.mac, unicast ? gateway : MacAddress::broadcast(),
                                   unicast ? address : Ipv4Address{}, unicast ? server_ : Ipv4Address::broadcast()};
-    if (client_.port != l2::kNoPort) sim_.send(client_, network::test::udp(way, 68, 67, packet.bytes()));
+    sim_.send(client_, network::test::udp(way, 68, 67, packet.bytes()));
   }
   /// Does `what` later, unless something else has happened by then.
   void repeat(Duration delay, std::function<void()> what) {

@@ -32,6 +32,26 @@ TEST_F(MacTableTest, Ieee8021dLearnsWhereAFrameCameFrom) {
   EXPECT_EQ(table.size(), 1U);
 }
 
+TEST_F(MacTableTest, CountsWhatIsBehindEachPort) {
+  table.pin(mac(9), kGatewayPort);
+  (void)table.learn(mac(1), kFirst, kStart);
+  (void)table.learn(mac(2), kFirst, kStart);
+  EXPECT_EQ(table.size(kFirst), 2U);
+  EXPECT_EQ(table.size(kSecond), 0U);
+  EXPECT_EQ(table.size(PortId{4000}), 0U) << "a port that was never heard of";
+  (void)table.learn(mac(2), kSecond, kStart);
+  EXPECT_EQ(table.size(kFirst), 1U);
+  EXPECT_EQ(table.size(kSecond), 1U);
+}
+
+TEST_F(MacTableTest, NewLimitsHoldForWhatIsLearnedNext) {
+  (void)table.learn(mac(1), kFirst, kStart);
+  (void)table.learn(mac(2), kFirst, kStart);
+  table.set_limits({.max_entries = 10, .max_per_port = 1, .age = 300s});
+  EXPECT_EQ(table.learn(mac(3), kFirst, kStart), Learned::full);
+  EXPECT_EQ(table.learn(mac(2), kFirst, kStart), Learned::known) << "what is there stays";
+}
+
 TEST_F(MacTableTest, TheAllZeroAddressIsAnEntryLikeAnyOther) {
   EXPECT_EQ(table.lookup(MacAddress{}, kStart), kNoPort);
   EXPECT_EQ(table.learn(MacAddress{}, kFirst, kStart), Learned::added);

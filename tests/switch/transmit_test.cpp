@@ -33,6 +33,19 @@ TEST(Transmit, NamesEachPortOnceInTheOrderOfItsFirstFrame) {
   EXPECT_FALSE(transmit.empty());
 }
 
+TEST(Transmit, FramesTakenBackAreNotSentAndThoseAddedAfterwardsAre) {
+  Transmit transmit;
+  EXPECT_TRUE(transmit.take_back(PortId{7}).empty());
+  transmit.add(PortId{7}, kFirst);
+  transmit.add(PortId{2}, kFirst);
+  transmit.add(PortId{7}, kSecond);
+  EXPECT_EQ(transmit.take_back(PortId{7}).size(), 2U);
+  EXPECT_EQ(touched(transmit), (std::vector<std::uint32_t>{2}));
+  transmit.add(PortId{7}, kSecond);
+  EXPECT_EQ(touched(transmit), (std::vector<std::uint32_t>{2, 7}));
+  EXPECT_EQ(transmit.frames(PortId{7}).size(), 1U);
+}
+
 TEST(Transmit, KeepsTheOrderOfFramesAndCopiesNone) {
   Transmit transmit;
   transmit.add(PortId{0}, kFirst);

@@ -38,6 +38,11 @@ def dgram_netdev(local, remote):
     return f'dgram,local.type=unix,local.path={local},remote.type=unix,remote.path={remote}'
 
 
+def fd_netdev(fd):
+    """A unixgram NIC on one end of a pair, which QEMU inherits by `pass_fds`."""
+    return f'dgram,local.type=fd,local.str={fd}'
+
+
 def stream_netdev(path):
     """A stream NIC that connects to the switch's stream socket at `path`."""
     return f'stream,server=off,addr.type=unix,addr.path={path}'
@@ -46,7 +51,8 @@ def stream_netdev(path):
 class Vm:
     """`netdev` is one of the functions' results above, or None for a VM without a NIC."""
 
-    def __init__(self, name, image, folder, netdev, mac='52:cc:cc:cc:cc:01', memory_mib=128, dhcp=True, accel=None):
+    def __init__(self, name, image, folder, netdev, mac='52:cc:cc:cc:cc:01', memory_mib=128, dhcp=True, accel=None,
+                 pass_fds=()):
         self.name = name
         self.console_file = pathlib.Path(folder) / f'{name}.console'
         self._request = 0
@@ -66,7 +72,7 @@ class Vm:
             command += ['-netdev', f'{netdev},id=net0',
                         '-device', f'virtio-net-pci,id=nic0,netdev=net0,mac={mac},romfile=']
         self.started = time.monotonic()
-        self.child = processes.Child(command, pass_fds=(shell_end.fileno(), qmp_end.fileno()))
+        self.child = processes.Child(command, pass_fds=(shell_end.fileno(), qmp_end.fileno(), *pass_fds))
         shell_end.close()
         qmp_end.close()
         self._qmp_file = None

@@ -1,0 +1,16 @@
+// Config to JSON: read_config's inverse. A member that is absent in the Config is left out of the text, every other is
+// written, default or not.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+
+#include "daemon/config.hpp"
+#include "daemon/json_text.hpp"
+
+namespace vnet::daemon {
+
+[[nodiscard]] Json to_json(const Config& config);
+[[nodiscard]] Json to_json(const Nic& nic);
+[[nodiscard]] Json to_json(const DnsRecord& record);
+
+}  // namespace vnet::daemon

@@ -1,0 +1,180 @@
+// /v1/networks, /v1/leases and /v1/dns/records.
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "daemon/config_print.hpp"
+#include "daemon/config_read.hpp"
+#include "daemon/control/api.hpp"
+#include "daemon/control/views.hpp"
+
+namespace vnet::daemon {
+
+http::Response Api::get_networks(Call&) {
+  return list([this, next = std::size_t{0}]() mutable -> std::optional<Json> {
+    while (next < parts_.fabric.network_count()) {
+      const std::size_t network = next++;
+      if (parts_.fabric.has_network(network)) {
+        return network_view(parts_.fabric, network, config_of(network), parts_.clock());
+      }
+    }
+    return std::nullopt;
+  });
+}
+
+http::Response Api::get_network(Call& call) {
+  auto network = find_network(call.argument);
+  if (!network) return std::move(network.error());
+  return answer(network_view(parts_.fabric, *network, config_of(*network), parts_.clock()));
+}
+
+namespace {
+
+/// The leases of some networks, a page at a time.
+class LeaseCursor {
+ public:
+  LeaseCursor(network::Fabric& fabric, std::size_t first, std::size_t end)
+      : fabric_(fabric), network_(first), end_(end) {}
+
+  /// The next lease and its network.
+  std::optional<std::pair<std::size_t, dhcp::Lease>> next() {
+    while (network_ < end_) {
+      if (position_ < page_.size()) return std::pair{network_, page_[position_++]};
+      constexpr std::size_t kPage = 64;
+      network::AddressService* const addresses =
+          fabric_.has_network(network_) ? fabric_.gateway(network_).addresses() : nullptr;
+      const Ipv4Address last = page_.empty() ? Ipv4Address{} : page_.back().ip;
+      page_ = addresses == nullptr ? std::vector<dhcp::Lease>{} : addresses->server().leases_after(last, kPage);
+      position_ = 0;
+      if (page_.empty()) ++network_;
+    }
+    return std::nullopt;
+  }
+
+ private:
+  network::Fabric& fabric_;
+  std::size_t network_;
+  std::size_t end_;
+  std::vector<dhcp::Lease> page_;
+  std::size_t position_ = 0;
+};
+
+}  // namespace
+
+http::Response Api::get_leases(Call& call) {
+  std::size_t first = 0;
+  std::size_t end = parts_.fabric.network_count();
+  if (call.request.parameter("network") != nullptr) {
+    auto network = network_of(call);
+    if (!network) return std::move(network.error());
+    first = *network;
+    end = first + 1;
+  }
+  return list([this, leases = LeaseCursor{parts_.fabric, first, end}]() mutable -> std::optional<Json> {
+    const auto found = leases.next();
+    if (!found) return std::nullopt;
+    return lease_view(parts_.fabric, found->first, found->second, parts_.clock());
+  });
+}
+
+Result<std::pair<std::size_t, Ipv4Address>, http::Response> Api::find_lease(const Call& call) const {
+  const auto ip = Ipv4Address::parse(call.argument);
+  if (!ip) return refuse(problem(404, found_expected(in_quotes(call.argument), "the IPv4 address of a lease")));
+  std::vector<std::size_t> candidates;
+  if (call.request.parameter("network") != nullptr) {
+    auto network = network_of(call);
+    if (!network) return refuse(std::move(network.error()));
+    candidates.push_back(*network);
+  } else {
+    for (std::size_t i = 0; i < parts_.fabric.network_count(); ++i) {
+      if (parts_.fabric.has_network(i)) candidates.push_back(i);
+    }
+  }
+  std::erase_if(candidates, [&](std::size_t network) {
+    network::AddressService* const addresses = parts_.fabric.gateway(network).addresses();
+    return addresses == nullptr || addresses->server().lease(*ip) == nullptr;
+  });
+  if (candidates.size() == 1) return std::pair{candidates.front(), *ip};
+  if (candidates.empty()) return refuse(problem(404, "nobody has a lease of " + ip->to_string()));
+  return refuse(problem(409, "several networks have a lease of " + ip->to_string() + ": name one with ?network="));
+}
+
+http::Response Api::get_lease(Call& call) {
+  auto found = find_lease(call);
+  if (!found) return std::move(found.error());
+  const auto [network, ip] = *found;
+  const dhcp::Lease& lease = *parts_.fabric.gateway(network).addresses()->server().lease(ip);
+  return answer(lease_view(parts_.fabric, network, lease, parts_.clock()));
+}
+
+http::Response Api::delete_lease(Call& call) {
+  auto found = find_lease(call);
+  if (!found) return std::move(found.error());
+  if (const auto ended = parts_.operations.end_lease(found->first, found->second); !ended) {
+    return problem(ended.error());
+  }
+  return no_content();
+}
+
+namespace {
+
+const DnsRecord* find_record(const Network& network, const std::string& name) {
+  const auto wanted = dns::Name::parse(name);
+  const auto found = std::ranges::find_if(
+      network.dns.records, [&](const DnsRecord& record) { return wanted && dns::Name::parse(record.name) == *wanted; });
+  return found == network.dns.records.end() ? nullptr : &*found;
+}
+
+http::Response no_record(const std::string& name, const Network& network) {
+  std::vector<std::string> names;
+  for (const DnsRecord& record : network.dns.records) names.push_back(record.name);
+  return problem(404, "network " + network.name + " has no records of " + in_quotes(name) + did_you_mean(name, names));
+}
+
+}  // namespace
+
+http::Response Api::get_records(Call& call) {
+  auto network = network_of(call);
+  if (!network) return std::move(network.error());
+  // A copy, because the list may change while it is sent.
+  return list([records = config_of(*network).dns.records, next = std::size_t{0}]() mutable -> std::optional<Json> {
+    if (next == records.size()) return std::nullopt;
+    return to_json(records[next++]);
+  });
+}
+
+http::Response Api::get_record(Call& call) {
+  auto network = network_of(call);
+  if (!network) return std::move(network.error());
+  const DnsRecord* const record = find_record(config_of(*network), call.argument);
+  return record == nullptr ? no_record(call.argument, config_of(*network)) : answer(to_json(*record));
+}
+
+http::Response Api::put_record(Call& call) {
+  auto network = network_of(call);
+  if (!network) return std::move(network.error());
+  if (!call.document.contains("name")) call.document["name"] = call.argument;
+  DnsRecord record = read_dns_record(call.document);
+  const auto in_path = dns::Name::parse(call.argument);
+  if (!in_path) return problem(400, found_expected(in_quotes(call.argument), "a domain name in the path"));
+  if (dns::Name::parse(record.name) != *in_path) {
+    return problem(400, found_expected(in_quotes(record.name), "the name in the path, " + in_quotes(call.argument)),
+                   "/name");
+  }
+  // The name keeps the spelling under which it is known.
+  if (const DnsRecord* const known = find_record(config_of(*network), record.name)) record.name = known->name;
+  if (const auto put = parts_.operations.put_record(*network, record); !put) return problem(put.error());
+  return answer(to_json(record));
+}
+
+http::Response Api::delete_record(Call& call) {
+  auto network = network_of(call);
+  if (!network) return std::move(network.error());
+  if (find_record(config_of(*network), call.argument) == nullptr ||
+      !parts_.operations.remove_record(*network, call.argument)) {
+    return no_record(call.argument, config_of(*network));
+  }
+  return no_content();
+}
+
+}  // namespace vnet::daemon

@@ -1,0 +1,191 @@
+#include "daemon/control/metrics.hpp"
+
+#include <array>
+#include <cstdio>
+#include <string_view>
+#include <utility>
+
+namespace vnet::daemon {
+namespace {
+
+/// A label's value, escaped as the format asks.
+std::string quoted(std::string_view value) {
+  std::string text = "\"";
+  for (const char c : value) {
+    if (c == '\\' || c == '"') text += '\\';
+    if (c == '\n') {
+      text += "\\n";
+    } else {
+      text += c;
+    }
+  }
+  return text + "\"";
+}
+
+struct Family {
+  std::string_view name;
+  std::string_view type;
+  std::string_view help;
+  /// Appends the samples from position `next` on, some at a time; false: those were the last.
+  bool (*samples)(const MetricSources& sources, std::string_view name, std::size_t& next, std::string& out);
+};
+
+void sample(std::string& out, std::string_view name, const std::string& labels, std::uint64_t value) {
+  out += name;
+  if (!labels.empty()) out += "{" + labels + "}";
+  out += " " + std::to_string(value) + "\n";
+}
+
+constexpr std::size_t kNicsPerPiece = 64;
+
+/// Calls `write(nic, labels)` for a piece of the NICs.
+template <typename Write>
+bool each_nic(const MetricSources& sources, std::size_t& next, Write write) {
+  const std::size_t end = std::min(next + kNicsPerPiece, sources.fabric.nic_slots());
+  for (; next < end; ++next) {
+    const network::Nic& nic = sources.fabric.nic(l2::PortId{static_cast<std::uint32_t>(next)});
+    if (!nic.in_use) continue;
+    write(nic, "nic=" + quoted(nic.config.name) +
+                   ",network=" + quoted(sources.fabric.network_config(nic.config.network).name));
+  }
+  return next < sources.fabric.nic_slots();
+}
+
+template <auto Value>
+bool nic_samples(const MetricSources& sources, std::string_view name, std::size_t& next, std::string& out) {
+  return each_nic(sources, next,
+                  [&](const network::Nic& nic, const std::string& labels) { sample(out, name, labels, Value(nic)); });
+}
+
+bool nic_drops(const MetricSources& sources, std::string_view name, std::size_t& next, std::string& out) {
+  return each_nic(sources, next, [&](const network::Nic& nic, const std::string& labels) {
+    for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+      const auto reason = static_cast<DropReason>(i);
+      const std::string of = labels + ",reason=" + quoted(to_string(reason)) + ",direction=";
+      if (nic.counters.drops_in[reason] > 0) sample(out, name, of + "\"in\"", nic.counters.drops_in[reason]);
+      if (nic.counters.drops_out[reason] > 0) sample(out, name, of + "\"out\"", nic.counters.drops_out[reason]);
+    }
+  });
+}
+
+template <auto Value>
+bool one_sample(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  sample(out, name, {}, Value(sources));
+  return false;
+}
+
+bool build_info(const MetricSources&, std::string_view name, std::size_t&, std::string& out) {
+  sample(out, name, "version=" + quoted(VNET_VERSION), 1);
+  return false;
+}
+
+bool door_drops(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+    const auto reason = static_cast<DropReason>(i);
+    const std::uint64_t count = sources.hub.door_drops()[reason];
+    if (count > 0) sample(out, name, "reason=" + quoted(to_string(reason)), count);
+  }
+  return false;
+}
+
+/// Calls `write(network, label)` for each network.
+template <typename Write>
+bool each_network(const MetricSources& sources, Write write) {
+  for (std::size_t i = 0; i < sources.fabric.network_count(); ++i) {
+    if (sources.fabric.has_network(i)) write(i, "network=" + quoted(sources.fabric.network_config(i).name));
+  }
+  return false;
+}
+
+bool leases(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_network(sources, [&](std::size_t network, const std::string& label) {
+    network::AddressService* const addresses = sources.fabric.gateway(network).addresses();
+    if (addresses != nullptr) sample(out, name, label, addresses->server().lease_count());
+  });
+}
+
+bool dns_queries(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_network(sources, [&](std::size_t network, const std::string& label) {
+    sample(out, name, label, sources.fabric.gateway(network).dns().counters().queries);
+  });
+}
+
+bool dns_replies(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_network(sources, [&](std::size_t network, const std::string& label) {
+    const auto& replies = sources.fabric.gateway(network).dns().counters().replies;
+    for (std::size_t rcode = 0; rcode < replies.size(); ++rcode) {
+      if (replies[rcode] > 0) sample(out, name, label + ",rcode=\"" + std::to_string(rcode) + "\"", replies[rcode]);
+    }
+  });
+}
+
+bool capture_lost(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  for (const Captures::Running& capture : sources.captures.running()) {
+    sample(out, name, "capture=" + quoted(capture.request.id), capture.recorder->counters().lost);
+  }
+  return false;
+}
+
+constexpr std::array kFamilies = {
+    Family{"vnet_build_info", "gauge", "The version that runs; always 1.", build_info},
+    Family{"vnet_start_time_seconds", "gauge", "When the daemon began to serve, in Unix time.",
+           one_sample<[](const MetricSources& s) { return static_cast<std::uint64_t>(s.started_unix_s); }>},
+    Family{"vnet_nic_link_up", "gauge", "Whether the NIC's link is up.",
+           nic_samples<[](const network::Nic& nic) { return std::uint64_t{nic.config.link_up}; }>},
+    Family{"vnet_nic_attached", "gauge", "Whether something is attached to the NIC.",
+           nic_samples<[](const network::Nic& nic) { return std::uint64_t{nic.is_attached()}; }>},
+    Family{"vnet_nic_received_frames_total", "counter", "Frames that the switch accepted from the NIC.",
+           nic_samples<[](const network::Nic& nic) { return nic.counters.frames_in; }>},
+    Family{"vnet_nic_received_bytes_total", "counter", "Bytes of these frames.",
+           nic_samples<[](const network::Nic& nic) { return nic.counters.bytes_in; }>},
+    Family{"vnet_nic_sent_frames_total", "counter", "Frames that were handed to the NIC.",
+           nic_samples<[](const network::Nic& nic) { return nic.counters.frames_out; }>},
+    Family{"vnet_nic_sent_bytes_total", "counter", "Bytes of these frames.",
+           nic_samples<[](const network::Nic& nic) { return nic.counters.bytes_out; }>},
+    Family{"vnet_nic_dropped_frames_total", "counter", "Frames from (in) and to (out) the NIC that were dropped.",
+           nic_drops},
+    Family{"vnet_refused_frames_total", "counter", "Frames of clients that are no NIC.", door_drops},
+    Family{"vnet_dhcp_leases", "gauge", "Leases in force.", leases},
+    Family{"vnet_dns_queries_total", "counter", "Queries that reached the gateway's DNS server.", dns_queries},
+    Family{"vnet_dns_replies_total", "counter", "Its replies, by response code.", dns_replies},
+    Family{"vnet_events_total", "counter", "Events since an arbitrary time in the past.",
+           one_sample<[](const MetricSources& s) { return s.events.next(); }>},
+    Family{"vnet_captures", "gauge", "Captures that run.",
+           one_sample<[](const MetricSources& s) { return std::uint64_t{s.captures.running().size()}; }>},
+    Family{"vnet_capture_lost_records_total", "counter", "Records that a capture lost because its output was slower.",
+           capture_lost},
+    Family{"vnet_control_requests_total", "counter", "Requests to the control API.",
+           one_sample<[](const MetricSources& s) { return s.server_counters().requests; }>},
+    Family{"vnet_control_refused_connections_total", "counter", "Connections of other users, and beyond the limit.",
+           one_sample<[](const MetricSources& s) {
+             const http::ServerCounters counters = s.server_counters();
+             return counters.refused_user + counters.refused_limit;
+           }>},
+};
+
+class MetricsBody final : public http::Body {
+ public:
+  explicit MetricsBody(MetricSources sources) : sources_(std::move(sources)) {}
+
+  More produce(std::string& out) override {
+    const Family& family = kFamilies[family_];
+    if (position_ == 0) {
+      out.append("# HELP ").append(family.name).append(" ").append(family.help).append("\n");
+      out.append("# TYPE ").append(family.name).append(" ").append(family.type).append("\n");
+    }
+    if (family.samples(sources_, family.name, position_, out)) return More::yes;
+    position_ = 0;
+    return ++family_ == kFamilies.size() ? More::no : More::yes;
+  }
+
+ private:
+  MetricSources sources_;
+  std::size_t family_ = 0;
+  std::size_t position_ = 0;
+};
+
+}  // namespace
+
+std::unique_ptr<http::Body> metrics(MetricSources sources) { return std::make_unique<MetricsBody>(std::move(sources)); }
+
+}  // namespace vnet::daemon

@@ -1,0 +1,300 @@
+#include "daemon/operations.hpp"
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/config_check_network.hpp"
+#include "daemon/network_setup.hpp"
+#include "pcap/filter.hpp"
+
+namespace vnet::daemon {
+namespace {
+
+Refusal refusal_of(const network::NicProblem& problem) {
+  return {Refusal::Kind::conflict, "/" + problem.member, problem.text};
+}
+
+Refusal refusal_of(const Problems& problems) {
+  const Problem& first = problems.listed().front();
+  return {Refusal::Kind::invalid, first.place, first.text, problems};
+}
+
+template <typename T>
+std::vector<std::string> names_of(const std::vector<T>& values) {
+  std::vector<std::string> names;
+  for (const T& value : values) names.push_back(value.name);
+  return names;
+}
+
+}  // namespace
+
+Operations::Operations(Config file, Config now, Parts parts)
+    : file_(std::move(file)), now_(std::move(now)), parts_(std::move(parts)) {}
+
+RuntimeChanges Operations::changes() const {
+  RuntimeChanges changes = difference(file_, now_);
+  for (const Captures::Running& capture : parts_.captures.running()) {
+    if (!capture.live && capture.request.id != Captures::kConfigured) changes.captures.push_back(capture.request);
+  }
+  changes.zones = zones_;
+  return changes;
+}
+
+void Operations::resume(const RuntimeChanges& changes) {
+  zones_ = changes.zones;
+  for (const CaptureRequest& request : changes.captures) {
+    if (auto id = parts_.captures.start(request, true); !id) parts_.notice(id.error() + "; it does not go on");
+  }
+}
+
+void Operations::save() {
+  if (parts_.store == nullptr) return;
+  if (const auto saved = parts_.store->save(changes()); !saved) parts_.notice(saved.error());
+}
+
+Network& Operations::network_now(std::size_t network) {
+  return *std::ranges::find(now_.networks, network_name(network), &Network::name);
+}
+
+Outcome<std::size_t> Operations::find_network(const std::string& name, std::string_view place) const {
+  if (const auto found = fabric().find_network(name)) return *found;
+  return fail(Refusal{Refusal::Kind::invalid, std::string{place},
+                      found_expected("the network " + in_quotes(name), "one of " + join(names_of(now_.networks))) +
+                          did_you_mean(name, names_of(now_.networks))});
+}
+
+Nic Operations::nic_now(l2::PortId port) const {
+  const network::NicConfig& config = fabric().nic(port).config;
+  const auto found = std::ranges::find(now_.nics, config.mac, &Nic::mac);
+  Nic nic;
+  if (found != now_.nics.end()) nic = *found;
+  nic.name = config.name;
+  nic.mac = config.mac;
+  nic.network = network_name(config.network);
+  nic.ip = config.ip;
+  nic.hostname = config.hostname.empty() ? config.name : config.hostname;
+  nic.link = config.link_up ? Link::up : Link::down;
+  return nic;
+}
+
+void Operations::remember(const Nic& nic) {
+  const auto found = std::ranges::find(now_.nics, nic.mac, &Nic::mac);
+  if (found == now_.nics.end()) {
+    now_.nics.push_back(nic);
+  } else {
+    *found = nic;
+  }
+  save();
+}
+
+Outcome<l2::PortId> Operations::add_nic(const Nic& nic) {
+  const auto network = find_network(nic.network, "/network");
+  if (!network) return fail(network.error());
+  if (nic.ip) {
+    Problems problems;
+    check_host_address(network_now(*network), *nic.ip, "/ip", problems);
+    if (!problems.empty()) return fail(refusal_of(problems));
+  }
+  const Moment at = parts_.clock();
+  const auto port = fabric().add(nic_config(nic, *network), at.now);
+  if (!port) return fail(refusal_of(port.error()));
+  if (nic.dgram) {
+    if (const auto opened = parts_.hub.listen_own(*nic.dgram, *port); !opened) {
+      fabric().remove(*port, "its socket could not be made", at.now);
+      return fail(Refusal{Refusal::Kind::failed, "/dgram", opened.error().to_string()});
+    }
+  }
+  remember(nic);
+  parts_.hub.end_batch();
+  return *port;
+}
+
+Outcome<void> Operations::change_nic(l2::PortId port, const NicChange& change, std::string_view cause) {
+  Nic wanted = nic_now(port);
+  const bool hostname_follows = wanted.hostname == wanted.name;
+  if (change.name) wanted.name = *change.name;
+  if (change.name && hostname_follows) wanted.hostname = *change.name;
+  if (change.hostname) wanted.hostname = *change.hostname;
+  if (change.network) wanted.network = *change.network;
+  if (change.ip) wanted.ip = *change.ip;
+  const auto network = find_network(wanted.network, "/network");
+  if (!network) return fail(network.error());
+  const bool moves = *network != fabric().nic(port).config.network;
+  // A reservation that was made for the old network does not follow to another.
+  if (moves && !change.ip && wanted.ip) {
+    const auto& prefix = network_now(*network).ipv4;  // none: the network has IPv6 only
+    if (!prefix || !prefix->contains(*wanted.ip)) wanted.ip.reset();
+  }
+  if (change.ip && wanted.ip) {
+    Problems problems;
+    check_host_address(network_now(*network), *wanted.ip, "/ip", problems);
+    if (!problems.empty()) return fail(refusal_of(problems));
+  }
+  const Moment at = parts_.clock();
+  Result<void, network::NicProblem> done{};
+  const auto act = [&] { done = fabric().change(port, nic_config(wanted, *network), cause, at.now); };
+  if (moves) {
+    parts_.hub.change(port, act);
+  } else {
+    act();
+  }
+  if (!done) return fail(refusal_of(done.error()));
+  if (change.link) {
+    wanted.link = *change.link;
+    parts_.hub.set_link(port, wanted.link == Link::up, cause);
+  }
+  remember(wanted);
+  parts_.hub.end_batch();
+  return {};
+}
+
+void Operations::remove_nic(l2::PortId port, std::string_view cause) {
+  const MacAddress mac = fabric().nic(port).config.mac;
+  parts_.hub.forget(port, cause);
+  fabric().remove(port, cause, parts_.clock().now);
+  std::erase_if(now_.nics, [&](const Nic& nic) { return nic.mac == mac; });
+  save();
+  parts_.hub.end_batch();
+}
+
+Outcome<void> Operations::attach(l2::PortId port, dgram::Fd fd) {
+  if (const auto attached = parts_.hub.attach(std::move(fd), port); !attached) {
+    return fail(Refusal{Refusal::Kind::invalid, {}, attached.error().to_string()});
+  }
+  parts_.hub.end_batch();
+  return {};
+}
+
+Outcome<void> Operations::detach(l2::PortId port, std::string_view cause) {
+  if (!parts_.hub.detach(port, cause)) {
+    return fail(Refusal{Refusal::Kind::conflict, {}, "nothing is attached to NIC " + fabric().nic(port).config.name});
+  }
+  parts_.hub.end_batch();
+  return {};
+}
+
+Outcome<void> Operations::end_lease(std::size_t network, Ipv4Address ip) {
+  network::AddressService* const addresses = fabric().gateway(network).addresses();
+  if (addresses == nullptr || !addresses->remove(ip, parts_.clock().now)) {
+    return fail(
+        Refusal{Refusal::Kind::unknown, {}, "network " + network_name(network) + " has no lease of " + ip.to_string()});
+  }
+  parts_.hub.end_batch();  // the journal learns of it
+  return {};
+}
+
+bool Operations::restore_lease(std::size_t network, const dhcp::Lease& lease) {
+  network::AddressService* const addresses = fabric().gateway(network).addresses();
+  const Moment at = parts_.clock();
+  if (addresses == nullptr || !addresses->restore(lease, at.now)) return false;
+  if (parts_.leases != nullptr) {
+    parts_.leases->note(network_name(network), {dhcp::LeaseEvent::Kind::granted, lease}, at);
+    (void)parts_.leases->commit(at);
+  }
+  return true;
+}
+
+Outcome<void> Operations::put_record(std::size_t network, const DnsRecord& record) {
+  Problems problems;
+  check_records({record}, {}, problems);
+  if (!problems.empty()) {
+    // The pointers begin with the record's place in the list that was checked.
+    Problems of_record;
+    for (const Problem& each : problems.listed()) {
+      of_record.add(each.place.starts_with("/0") ? each.place.substr(2) : each.place, each.text);
+    }
+    return fail(refusal_of(of_record));
+  }
+  if (const auto put = fabric().gateway(network).dns().local().put(record_of(record)); !put) {
+    return fail(Refusal{Refusal::Kind::invalid, {}, std::string{to_string(put.error())}});
+  }
+  auto& records = network_now(network).dns.records;
+  const auto found = std::ranges::find(records, record.name, &DnsRecord::name);
+  if (found == records.end()) {
+    records.push_back(record);
+  } else {
+    *found = record;
+  }
+  save();
+  return {};
+}
+
+bool Operations::remove_record(std::size_t network, const std::string& name) {
+  const auto parsed = dns::Name::parse(name);
+  if (!parsed || !fabric().gateway(network).dns().local().remove(*parsed)) return false;
+  std::erase_if(network_now(network).dns.records,
+                [&](const DnsRecord& record) { return dns::Name::parse(record.name) == *parsed; });
+  save();
+  return true;
+}
+
+Outcome<void> Operations::add_zone(const GvproxyZone& zone) {
+  const std::string suffix = zone.name.empty() || zone.name.front() == '.' ? zone.name : "." + zone.name;
+  std::vector<DnsRecord> records;
+  const auto add = [&](const std::string& name, const std::string& ip) {
+    const auto address = Ipv4Address::parse(ip);
+    if (!address || !dns::Name::parse(name)) return false;
+    DnsRecord record;
+    record.name = name;
+    record.a = {*address};
+    record.ttl_s = 0;
+    records.push_back(std::move(record));
+    return true;
+  };
+  for (const auto& record : zone.records) {
+    if (!add(record.name + suffix, record.ip)) {
+      return fail(Refusal{Refusal::Kind::invalid, "/Records",
+                          found_expected("the record " + in_quotes(record.name) + " with " + in_quotes(record.ip),
+                                         "a host name and an IPv4 address")});
+    }
+  }
+  if (!zone.default_ip.empty() && !add("*" + suffix, zone.default_ip)) {
+    return fail(
+        Refusal{Refusal::Kind::invalid, "/DefaultIP", found_expected(in_quotes(zone.default_ip), "an IPv4 address")});
+  }
+  for (const DnsRecord& record : records) {
+    if (auto put = put_record(0, record); !put) return put;
+  }
+  const auto known = std::ranges::find(zones_, zone.name, &GvproxyZone::name);
+  if (known == zones_.end()) {
+    zones_.push_back(zone);
+  } else {
+    // As in gvproxy, the new default holds, be it none.
+    if (!known->default_ip.empty() && zone.default_ip.empty()) remove_record(0, "*" + suffix);
+    GvproxyZone merged = zone;
+    for (const auto& record : known->records) {
+      if (std::ranges::find(zone.records, record.name, &GvproxyZone::Record::name) == zone.records.end()) {
+        merged.records.push_back(record);
+      }
+    }
+    *known = std::move(merged);
+  }
+  save();
+  return {};
+}
+
+Outcome<std::string> Operations::start_capture(CaptureRequest request) {
+  if (const auto filter = capture::Filter::compile(request.filter); !filter) {
+    return fail(Refusal{Refusal::Kind::invalid, "/filter",
+                        found_expected(in_quotes(request.filter), "a filter as tcpdump takes it") +
+                            " (libpcap: " + filter.error() + ")"});
+  }
+  for (const Captures::Running& other : parts_.captures.running()) {
+    if (!other.live && other.request.file == request.file) {
+      return fail(Refusal{Refusal::Kind::conflict, "/file",
+                          "capture " + other.request.id + " is already written to " + request.file});
+    }
+  }
+  auto id = parts_.captures.start(std::move(request), false);
+  if (!id) return fail(Refusal{Refusal::Kind::failed, "/file", id.error()});
+  save();
+  return *id;
+}
+
+bool Operations::stop_capture(std::string_view id) {
+  if (!parts_.captures.stop(id)) return false;
+  save();
+  return true;
+}
+
+}  // namespace vnet::daemon

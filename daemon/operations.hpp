@@ -1,0 +1,124 @@
+// Operations: everything that can be changed while the switch runs, one function each, whoever asks for it: the control
+// API, a new reading of the config file, a successor that takes over.
+//
+// Two configurations are kept: what the file (and the command line) says, and what holds now. A change is made to the
+// fabric and the sockets, and then to the second; the difference of the two is what somebody changed at run time, and
+// is saved before the answer leaves. Every function does all of it or nothing.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/captures.hpp"
+#include "daemon/config.hpp"
+#include "daemon/hub.hpp"
+#include "daemon/lease_store.hpp"
+#include "daemon/name_forwarding.hpp"
+#include "daemon/runtime_changes.hpp"
+#include "daemon/runtime_store.hpp"
+#include "network/fabric.hpp"
+#include "packet/result.hpp"
+
+namespace vnet::daemon {
+
+/// Why something was not done. `place` is a JSON pointer into what was asked for.
+struct Refusal {
+  enum class Kind : std::uint8_t {
+    unknown,   ///< what it is about does not exist
+    invalid,   ///< it makes no sense
+    conflict,  ///< it does not go together with what there is
+    failed,    ///< the system would not have it
+  };
+  Kind kind = Kind::invalid;
+  std::string place;
+  std::string text;
+  Problems problems{};  ///< all of them, where there may be several
+};
+template <typename T>
+using Outcome = Result<T, Refusal>;
+
+/// What is absent does not change.
+struct NicChange {
+  std::optional<std::string> name;
+  std::optional<std::string> network;
+  std::optional<Link> link;
+  std::optional<std::optional<Ipv4Address>> ip;  ///< an empty one ends the reservation
+  std::optional<std::string> hostname;
+};
+
+/// What a new reading of the config file led to. Pointers into that file.
+struct Reloaded {
+  std::vector<std::string> changed;
+  std::vector<std::string> restart_needed;
+};
+
+class Operations {
+ public:
+  struct Parts {
+    network::Fabric& fabric;
+    Hub& hub;
+    NameForwarding& names;
+    Captures& captures;
+    const std::unique_ptr<LeaseStore>& leases;   ///< null without a state folder
+    const std::unique_ptr<RuntimeStore>& store;  ///< likewise
+    std::function<Moment()> clock;
+    std::function<void(std::string_view)> notice;
+  };
+
+  /// `file` is what the config file says, `now` what the parts have been made from.
+  Operations(Config file, Config now, Parts parts);
+
+  /// The configuration that holds, run-time changes included.
+  [[nodiscard]] const Config& config() const noexcept { return now_; }
+  [[nodiscard]] RuntimeChanges changes() const;
+  /// Begins the captures and shows the zones of earlier run-time changes.
+  void resume(const RuntimeChanges& changes);
+
+  // NICs. Those that merely appeared become configured ones when something is changed about them.
+
+  [[nodiscard]] Outcome<l2::PortId> add_nic(const Nic& nic);
+  [[nodiscard]] Outcome<void> change_nic(l2::PortId port, const NicChange& change, std::string_view cause);
+  void remove_nic(l2::PortId port, std::string_view cause);
+  [[nodiscard]] Outcome<void> attach(l2::PortId port, dgram::Fd fd);
+  [[nodiscard]] Outcome<void> detach(l2::PortId port, std::string_view cause);
+
+  [[nodiscard]] Outcome<void> end_lease(std::size_t network, Ipv4Address ip);
+  /// Gives a NIC its address back, as far as nobody else has it now.
+  [[nodiscard]] bool restore_lease(std::size_t network, const dhcp::Lease& lease);
+
+  [[nodiscard]] Outcome<void> put_record(std::size_t network, const DnsRecord& record);
+  /// False: there was none.
+  bool remove_record(std::size_t network, const std::string& name);
+  [[nodiscard]] Outcome<void> add_zone(const GvproxyZone& zone);
+  [[nodiscard]] const std::vector<GvproxyZone>& zones() const noexcept { return zones_; }
+
+  [[nodiscard]] Outcome<std::string> start_capture(CaptureRequest request);
+  [[nodiscard]] bool stop_capture(std::string_view id);
+  /// A capture has ended by itself: it is not to begin again after a restart.
+  void forget_capture() { save(); }
+
+  /// Applies the difference between the config file as it was and as it is now.
+  [[nodiscard]] Outcome<Reloaded> reload(Config file);
+
+ private:
+  class Reload;
+
+  [[nodiscard]] std::string network_name(std::size_t network) const { return fabric().network_config(network).name; }
+  [[nodiscard]] network::Fabric& fabric() const noexcept { return parts_.fabric; }
+  [[nodiscard]] Network& network_now(std::size_t network);
+  [[nodiscard]] Nic nic_now(l2::PortId port) const;
+  void remember(const Nic& nic);
+  [[nodiscard]] Outcome<std::size_t> find_network(const std::string& name, std::string_view place) const;
+  void save();
+
+  Config file_;
+  Config now_;
+  Parts parts_;
+  std::vector<GvproxyZone> zones_;
+};
+
+}  // namespace vnet::daemon

@@ -1,0 +1,78 @@
+// RuntimeChanges: what was changed by request while the daemon ran, as the difference to the configuration file.
+//
+// It is kept over a restart (daemon/runtime_store.hpp), carried over a reload of the file, and handed to a successor.
+// Each difference remembers what the file said when the change was made. As long as the file still says that, the
+// change holds; where somebody has edited that part of the file since, the file is the newer word and the change goes.
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "daemon/config.hpp"
+#include "daemon/json_text.hpp"
+
+namespace vnet::daemon {
+
+/// A capture that somebody asked for, to a file that the daemon writes.
+struct CaptureRequest {
+  std::string id;
+  std::string file;
+  std::vector<std::string> nics;  ///< names of interfaces; empty: all
+  std::string filter;
+  std::uint32_t snaplen = 0;
+  std::uint32_t rotate_mb = 0;
+  std::uint32_t keep = 0;
+  bool operator==(const CaptureRequest&) const = default;
+};
+
+/// gvproxy's form of DNS names, kept as it was given to be shown as it was given.
+struct GvproxyZone {
+  struct Record {
+    std::string name;
+    std::string ip;
+    bool operator==(const Record&) const = default;
+  };
+  std::string name;
+  std::vector<Record> records;
+  std::string default_ip;
+  bool operator==(const GvproxyZone&) const = default;
+};
+
+struct RuntimeChanges {
+  /// Absent on one side: added, or removed.
+  template <typename T>
+  struct Change {
+    std::optional<T> file;
+    std::optional<T> now;
+    bool operator==(const Change&) const = default;
+  };
+  struct Record : Change<DnsRecord> {
+    std::string network;
+    bool operator==(const Record&) const = default;
+  };
+
+  std::vector<Change<Nic>> nics;  ///< one for each MAC address
+  std::vector<Record> records;    ///< one for each name on a network
+  std::vector<CaptureRequest> captures;
+  std::vector<GvproxyZone> zones;
+
+  [[nodiscard]] bool empty() const noexcept {
+    return nics.empty() && records.empty() && captures.empty() && zones.empty();
+  }
+  bool operator==(const RuntimeChanges&) const = default;
+};
+
+/// How the NICs and DNS records of `now` differ from those of `file`.
+[[nodiscard]] RuntimeChanges difference(const Config& file, const Config& now);
+
+/// Makes the changes to NICs and records in `config`, a new reading of the file. Returns a sentence about each that
+/// does not hold any more.
+[[nodiscard]] std::vector<std::string> apply_changes(const RuntimeChanges& changes, Config& config);
+
+[[nodiscard]] Json to_json(const RuntimeChanges& changes);
+/// The problems say what is not as `to_json` writes it.
+[[nodiscard]] Result<RuntimeChanges, Problems> runtime_changes_from_json(const Json& document);
+
+}  // namespace vnet::daemon

@@ -1,0 +1,52 @@
+// What one daemon leaves to its successor, and how the successor asks for it (`vnetd --take-over`).
+//
+// The successor connects to the control socket of its own configuration. Who answers there gives it every socket with
+// what is to be known of it, the leases, the run-time changes, and the number of the next event. The new daemon goes on
+// with its own configuration file and its own code: what it does not know any more is left out, which it says.
+// The wire is in take_over_wire.hpp.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "daemon/hub.hpp"
+#include "daemon/lease_store.hpp"
+#include "daemon/runtime_changes.hpp"
+#include "daemon/take_over_wire.hpp"
+#include "network/fabric.hpp"
+
+namespace vnet::daemon {
+
+/// A socket, with its network by name, since the successor's networks have numbers of their own.
+struct LeftSocket {
+  HandedSocket socket;
+  std::string network;
+  dgram::Fd fd;
+};
+
+struct Predecessor {
+  dgram::Fd connection;  ///< where it waits to be told that all is well
+  RuntimeChanges changes;
+  std::vector<StoredLease> leases;
+  std::vector<LeftSocket> sockets;
+  dgram::Fd control;
+  bool owns_control_file = false;
+  dgram::Fd control_tcp;
+  std::uint64_t next_event = 0;
+};
+
+/// Asks the daemon at the control socket `path`. Nothing: nobody listens there. Throws std::runtime_error when somebody
+/// does and will not or cannot be succeeded.
+[[nodiscard]] std::optional<Predecessor> find_predecessor(const std::string& path);
+
+// The parts of the document, as the predecessor writes them. Descriptors are appended to `fds`.
+
+[[nodiscard]] Json sockets_to_json(const network::Fabric& fabric, const std::vector<HandedSocket>& sockets,
+                                   std::vector<int>& fds);
+[[nodiscard]] Json leases_to_json(network::Fabric& fabric, Instant now);
+
+}  // namespace vnet::daemon

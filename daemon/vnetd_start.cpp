@@ -1,0 +1,154 @@
+// How the daemon begins: folders, leases, sockets, captures and the API are opened, each with an error that names it;
+// or taken over from the daemon that ran before.
+#include <spdlog/spdlog.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <stdexcept>
+#include <utility>
+
+#include "daemon/network_setup.hpp"
+#include "daemon/ready_notice.hpp"
+#include "daemon/vnetd.hpp"
+
+namespace vnet::daemon {
+namespace {
+
+void require(const dgram::SystemResult<void>& result) {
+  if (!result) throw std::runtime_error(result.error().to_string());
+}
+
+}  // namespace
+
+void Vnetd::start(Startup& startup) {
+  for (const std::string& text : startup.notices) spdlog::warn("{}", text);
+  make_socket_folder(startup.now);
+  try {
+    open_leases();
+    if (startup.predecessor) inherit(startup);
+    open_sockets(startup);
+    if (!startup.predecessor) recall_clients(startup);
+    if (!startup.predecessor) open_control(startup);
+    open_captures(startup);
+    operations_.resume(startup.changes);
+    for (const std::string& name : startup.inherited.unclaimed()) {
+      throw std::runtime_error("inherited socket " + name + ": it is not at a path of the configuration");
+    }
+    if (startup.predecessor) succeed(startup);
+  } catch (...) {
+    // The predecessor goes on with its sockets: their files are not to go with us.
+    if (startup.predecessor) hub_.disown();
+    if (startup.predecessor) control_.disown();
+    throw;
+  }
+}
+
+void Vnetd::make_socket_folder(const Config& config) const {
+  // Only our own default folder, and only when it is used: a path that somebody chose is theirs to protect.
+  const std::string& folder = source_.runtime_folder();
+  const auto is_inside = [&](const std::string& path) { return path.starts_with(folder + "/"); };
+  const auto leads_inside = [&](const ListenEntry& entry) { return is_inside(entry.path); };
+  if (!is_inside(config.listen.control) && std::ranges::none_of(config.listen.dgram, leads_inside) &&
+      std::ranges::none_of(config.listen.stream, leads_inside)) {
+    return;
+  }
+  if (::mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
+    throw std::runtime_error("socket folder " + folder + ": " + std::strerror(errno));
+  }
+  struct stat info {};
+  if (::lstat(folder.c_str(), &info) != 0 || !S_ISDIR(info.st_mode) || info.st_uid != ::getuid()) {
+    throw std::runtime_error("socket folder " + folder + ": it is not a folder of this user");
+  }
+  (void)::chmod(folder.c_str(), S_IRWXU);
+}
+
+void Vnetd::open_leases() {
+  if (!state_) return;
+  auto opened = LeaseStore::open(*state_, moment());
+  if (!opened) throw std::runtime_error(opened.error());
+  leases_ = std::move(*opened);
+  for (const std::string& message : leases_->take_messages()) spdlog::warn("{}", message);
+  for (const StoredLease& stored : leases_->leases(moment())) restore_lease(stored);
+  spdlog::info("state folder {}: {} leases", *state_, leases_->size());
+  runtime_ = std::make_unique<RuntimeStore>(*state_);
+}
+
+void Vnetd::restore_lease(const StoredLease& stored) {
+  const auto network = fabric_.find_network(stored.network);
+  if (!network) return;
+  network::AddressService* const addresses = fabric_.gateway(*network).addresses();
+  if (addresses != nullptr) (void)addresses->restore(stored.lease, loop_.now());
+}
+
+void Vnetd::open_captures(const Startup& startup) {
+  if (!startup.now.capture) return;
+  // What a predecessor has recorded is not to be lost; a new start begins a new file.
+  const bool resume = startup.predecessor.has_value();
+  if (auto id = captures_.start(configured_capture(*startup.now.capture), resume); !id) {
+    throw std::runtime_error(id.error());
+  }
+}
+
+void Vnetd::open_sockets(Startup& startup) {
+  InheritedSockets& inherited = startup.inherited;
+  for (const ListenEntry& entry : startup.now.listen.dgram) {
+    if (hub_.listens(entry.path)) continue;  // a predecessor's
+    const std::size_t network = network_index(startup.now, entry.network);
+    require(hub_.listen_dgram(entry.path, network, inherited.claim(entry.path, SOCK_DGRAM)));
+  }
+  for (const ListenEntry& entry : startup.now.listen.stream) {
+    if (hub_.listens(entry.path)) continue;
+    const std::size_t network = network_index(startup.now, entry.network);
+    require(hub_.listen_stream(entry.path, network, inherited.claim(entry.path, SOCK_STREAM)));
+  }
+  for (const Nic& nic : startup.now.nics) {
+    if (nic.dgram && !hub_.listens(*nic.dgram))
+      require(hub_.listen_own(*nic.dgram, fabric_.find(nic.mac), inherited.claim(*nic.dgram, SOCK_DGRAM)));
+  }
+}
+
+void Vnetd::open_control(Startup& startup) {
+  const Listen& listen = startup.now.listen;
+  if (auto opened = control_.open(listen, api_, startup.inherited.claim(listen.control, SOCK_STREAM)); !opened) {
+    throw std::runtime_error(opened.error());
+  }
+}
+
+void Vnetd::recall_clients(const Startup& startup) {
+  if (!startup.now.state) return;
+  clients_ = std::make_unique<ClientStore>(*startup.now.state);
+  for (const KnownClient& known : clients_->load()) hub_.recall(known);
+  if (const auto error = clients_->take_error()) spdlog::warn("{}", *error);
+}
+
+void Vnetd::announce() const {
+  for (const std::string& line : hub_.describe()) spdlog::info("{}", line);
+  for (const ListenEntry& entry : config().listen.dgram) {
+    std::fprintf(stderr,
+                 "network %s at %s\n"
+                 "  QEMU   -netdev dgram,id=n0,local.type=unix,local.path=/tmp/vm1.sock,remote.type=unix,remote.path=%s"
+                 " -device virtio-net-pci,netdev=n0,mac=52:54:00:00:00:01\n"
+                 "  vfkit  --device virtio-net,unixSocketPath=%s,mac=52:54:00:00:00:01\n",
+                 entry.network.c_str(), entry.path.c_str(), entry.path.c_str(), entry.path.c_str());
+  }
+  for (const ListenEntry& entry : config().listen.stream) {
+    std::fprintf(stderr,
+                 "network %s at %s\n"
+                 "  QEMU   -netdev stream,id=n0,server=off,addr.type=unix,addr.path=%s"
+                 " -device virtio-net-pci,netdev=n0,mac=52:54:00:00:00:01\n",
+                 entry.network.c_str(), entry.path.c_str(), entry.path.c_str());
+  }
+  for (const Nic& nic : config().nics) {
+    if (nic.dgram) std::fprintf(stderr, "NIC %s at %s\n", nic.name.c_str(), nic.dgram->c_str());
+  }
+  std::fprintf(stderr, "control at %s\n", config().listen.control.c_str());
+  std::fputs("vnetd ready\n", stderr);
+  notify_ready();
+}
+
+}  // namespace vnet::daemon
