@@ -30,7 +30,8 @@ bool DropWatch::tell(const network::Nic& nic, const DropCounters& before, const 
   DropReason reason{};
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {
     const auto each = static_cast<DropReason>(i);
-    const std::uint64_t count = after[each] - before[each];
+    // Fewer than before: it was removed and added again meanwhile.
+    const std::uint64_t count = after[each] - (after[each] < before[each] ? 0 : before[each]);
     all += count;
     if (count > most) {
       most = count;

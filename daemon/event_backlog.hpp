@@ -26,13 +26,18 @@ class EventBacklog {
   static constexpr std::size_t kCapacity = 16'384;
 
   /// The first event will have this number.
-  explicit EventBacklog(std::uint64_t first) : next_(first) {}
+  explicit EventBacklog(std::uint64_t next) : EventBacklog(next, next) {}
+  /// A predecessor has told those from `first` on.
+  EventBacklog(std::uint64_t next, std::uint64_t first) : first_(first), next_(next) {}
 
   void add(network::Event event, std::int64_t unix_ms) {
     if (events_.size() == kCapacity) events_.pop_front();
     events_.push_back({next_++, unix_ms, std::move(event)});
   }
 
+  /// From here on every number is or was an event, though we may not know it any more; what is before may be no event
+  /// at all.
+  [[nodiscard]] std::uint64_t first() const noexcept { return first_; }
   /// The number that the next event will have.
   [[nodiscard]] std::uint64_t next() const noexcept { return next_; }
   /// The oldest that is still here; `next()` when there is none.
@@ -44,6 +49,7 @@ class EventBacklog {
   }
 
  private:
+  std::uint64_t first_;
   std::uint64_t next_;
   std::deque<NumberedEvent> events_;
 };

@@ -38,6 +38,13 @@ bool is_domain_name(std::string_view text) {
   }
 }
 
+/// A domain name, or a wildcard (RFC 4592).
+bool is_record_name(std::string_view text) {
+  constexpr std::string_view kWildcard = "*.";
+  if (!text.starts_with(kWildcard)) return is_domain_name(text);
+  return text.size() <= kMaxDomainBytes && is_domain_name(text.substr(kWildcard.size()));
+}
+
 bool is_unicast_mac(std::string_view text) {
   const auto mac = MacAddress::parse(text);
   return mac && !mac->is_group() && !mac->is_zero();
@@ -65,6 +72,7 @@ bool is_protocol_and_port(std::string_view text) {
 constexpr std::array kFormats = {
     Format{"name", "a name of at most 63 letters, digits and inner hyphens, such as alice", is_name},
     Format{"domain-name", "a domain name such as a.test", is_domain_name},
+    Format{"record-name", "a domain name such as a.test, or *.a.test for all below it", is_record_name},
     Format{"unicast-mac", "a unicast MAC address such as 52:cc:cc:cc:cc:01", is_unicast_mac},
     Format{"ipv4", "an IPv4 address such as 192.168.1.1",
            [](std::string_view text) { return Ipv4Address::parse(text).has_value(); }},

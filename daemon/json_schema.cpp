@@ -160,7 +160,9 @@ class Checker {
   }
 
   void check_member_name(const Json& schema, const std::string& name, const std::string& pointer) {
-    const Format* format = find_format(schema.at("propertyNames").at("format").get_ref<const std::string&>());
+    const auto names = schema.find("propertyNames");
+    if (names == schema.end()) return;
+    const Format* format = find_format(names->at("format").get_ref<const std::string&>());
     if (!format->matches(name)) {
       problems_.add(pointer, found_expected("the member " + in_quotes(name), format->expected));
     }

@@ -1,10 +1,14 @@
 #include "daemon/log.hpp"
 
+#include <poll.h>
 #include <spdlog/fmt/fmt.h>
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
+#include <atomic>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -22,6 +26,30 @@ class JsonMessage final : public spdlog::custom_flag_formatter {
   [[nodiscard]] std::unique_ptr<custom_flag_formatter> clone() const override {
     return std::make_unique<JsonMessage>();
   }
+};
+
+/// Standard error, which may be a pipe whose reader hangs. A line that would have to wait for it is lost, and counted:
+/// frames do not wait for the log.
+class StandardError final : public spdlog::sinks::stderr_color_sink_mt {
+  using Sink = spdlog::sinks::stderr_color_sink_mt;
+
+ public:
+  void log(const spdlog::details::log_msg& message) override {
+    // Of a pipe it means that a page is free, so that one line fits; of a file it is always so.
+    pollfd wanted{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&wanted, 1, 0) == 0) {
+      ++lost_;
+      return;
+    }
+    if (const auto lost = lost_.exchange(0); lost > 0) {
+      const std::string text = fmt::format("{} lines were lost: nobody read standard error", lost);
+      Sink::log({message.time, {}, message.logger_name, spdlog::level::warn, text});
+    }
+    Sink::log(message);
+  }
+
+ private:
+  std::atomic<std::uint64_t> lost_ = 0;
 };
 
 spdlog::level::level_enum spdlog_level(LogLevel level) {
@@ -51,7 +79,7 @@ std::string describe(const DropCounters& drops) {
 }  // namespace
 
 void start_log(LogLevel level, bool json) {
-  auto log = spdlog::stderr_color_mt("vnetd");
+  auto log = std::make_shared<spdlog::logger>("vnetd", std::make_shared<StandardError>());
   if (json) {
     auto formatter = std::make_unique<spdlog::pattern_formatter>();
     formatter->add_flag<JsonMessage>('*').set_pattern(R"({"time":"%Y-%m-%dT%H:%M:%S.%e%z","level":"%l","message":%*})");

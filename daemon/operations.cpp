@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "daemon/config_check_network.hpp"
+#include "daemon/json_format.hpp"
 #include "daemon/network_setup.hpp"
 #include "pcap/filter.hpp"
 
@@ -19,6 +20,16 @@ Refusal refusal_of(const Problems& problems) {
   return {Refusal::Kind::invalid, first.place, first.text, problems};
 }
 
+std::optional<Nic> find_nic(const Config& config, const MacAddress& mac) {
+  const auto found = std::ranges::find(config.nics, mac, &Nic::mac);
+  return found == config.nics.end() ? std::nullopt : std::optional{*found};
+}
+
+std::optional<DnsRecord> find_record(const Network& network, const std::string& name) {
+  const auto found = std::ranges::find(network.dns.records, name, &DnsRecord::name);
+  return found == network.dns.records.end() ? std::nullopt : std::optional{*found};
+}
+
 template <typename T>
 std::vector<std::string> names_of(const std::vector<T>& values) {
   std::vector<std::string> names;
@@ -31,11 +42,17 @@ std::vector<std::string> names_of(const std::vector<T>& values) {
 Operations::Operations(Config file, Config now, Parts parts)
     : file_(std::move(file)), now_(std::move(now)), parts_(std::move(parts)) {}
 
+std::vector<CaptureRequest> Operations::requested_captures() const {
+  std::vector<CaptureRequest> requests;
+  for (const Captures::Running& capture : parts_.captures.running()) {
+    if (!capture.live && capture.request.id != Captures::kConfigured) requests.push_back(capture.request);
+  }
+  return requests;
+}
+
 RuntimeChanges Operations::changes() const {
   RuntimeChanges changes = difference(file_, now_);
-  for (const Captures::Running& capture : parts_.captures.running()) {
-    if (!capture.live && capture.request.id != Captures::kConfigured) changes.captures.push_back(capture.request);
-  }
+  changes.captures = requested_captures();
   changes.zones = zones_;
   return changes;
 }
@@ -45,11 +62,38 @@ void Operations::resume(const RuntimeChanges& changes) {
   for (const CaptureRequest& request : changes.captures) {
     if (auto id = parts_.captures.start(request, true); !id) parts_.notice(id.error() + "; it does not go on");
   }
+  save_all();
 }
 
-void Operations::save() {
+void Operations::save(RuntimeChanges change) {
   if (parts_.store == nullptr) return;
-  if (const auto saved = parts_.store->save(changes()); !saved) parts_.notice(saved.error());
+  if (parts_.store->wants_rewrite()) return save_all();
+  change.captures = requested_captures();
+  change.zones = zones_;
+  if (const auto saved = parts_.store->append(change); !saved) parts_.notice(saved.error());
+}
+
+void Operations::save_all() {
+  if (parts_.store == nullptr) return;
+  if (const auto saved = parts_.store->rewrite(changes()); !saved) parts_.notice(saved.error());
+}
+
+void Operations::save_nic(const MacAddress& mac) {
+  RuntimeChanges change;
+  change.nics.push_back({{find_nic(file_, mac), find_nic(now_, mac)}, mac});
+  save(std::move(change));
+}
+
+void Operations::save_record(std::size_t network, const std::string& name) {
+  RuntimeChanges::Record record;
+  record.network = network_name(network);
+  record.name = name;
+  const auto in_file = std::ranges::find(file_.networks, record.network, &Network::name);
+  if (in_file != file_.networks.end()) record.file = find_record(*in_file, name);
+  record.now = find_record(network_now(network), name);
+  RuntimeChanges change;
+  change.records.push_back(std::move(record));
+  save(std::move(change));
 }
 
 Network& Operations::network_now(std::size_t network) {
@@ -84,24 +128,39 @@ void Operations::remember(const Nic& nic) {
   } else {
     *found = nic;
   }
-  save();
+  save_nic(nic.mac);
 }
 
-Outcome<l2::PortId> Operations::add_nic(const Nic& nic) {
+Outcome<l2::PortId> Operations::add_nic(Nic nic) {
   const auto network = find_network(nic.network, "/network");
   if (!network) return fail(network.error());
+  nic.network = network_name(*network);  // however it was written
   if (nic.ip) {
     Problems problems;
     check_host_address(network_now(*network), *nic.ip, "/ip", problems);
     if (!problems.empty()) return fail(refusal_of(problems));
   }
   const Moment at = parts_.clock();
-  const auto port = fabric().add(nic_config(nic, *network), at.now);
+  const auto open_socket = [&](l2::PortId port) -> Outcome<void> {
+    if (!nic.dgram) return {};
+    const auto opened = parts_.hub.listen_own(*nic.dgram, port);
+    if (!opened) return fail(Refusal{Refusal::Kind::conflict, "/dgram", opened.error().to_string()});
+    return {};
+  };
+  network::NicConfig wanted = nic_config(nic, *network);
+  const l2::PortId known = fabric().find(nic.mac);
+  const bool appeared = known != l2::kNoPort && !fabric().nic(known).configured;
+  if (appeared) {
+    // Its socket is made first: should that fail, the NIC is left as it is.
+    if (const auto problem = fabric().problem(wanted, known)) return fail(refusal_of(*problem));
+    if (auto opened = open_socket(known); !opened) return fail(std::move(opened.error()));
+  }
+  const auto port = fabric().add(std::move(wanted), at.now);
   if (!port) return fail(refusal_of(port.error()));
-  if (nic.dgram) {
-    if (const auto opened = parts_.hub.listen_own(*nic.dgram, *port); !opened) {
+  if (!appeared) {
+    if (auto opened = open_socket(*port); !opened) {
       fabric().remove(*port, "its socket could not be made", at.now);
-      return fail(Refusal{Refusal::Kind::failed, "/dgram", opened.error().to_string()});
+      return fail(std::move(opened.error()));
     }
   }
   remember(nic);
@@ -119,6 +178,7 @@ Outcome<void> Operations::change_nic(l2::PortId port, const NicChange& change, s
   if (change.ip) wanted.ip = *change.ip;
   const auto network = find_network(wanted.network, "/network");
   if (!network) return fail(network.error());
+  wanted.network = network_name(*network);  // however it was written
   const bool moves = *network != fabric().nic(port).config.network;
   // A reservation that was made for the old network does not follow to another.
   if (moves && !change.ip && wanted.ip) {
@@ -153,7 +213,7 @@ void Operations::remove_nic(l2::PortId port, std::string_view cause) {
   parts_.hub.forget(port, cause);
   fabric().remove(port, cause, parts_.clock().now);
   std::erase_if(now_.nics, [&](const Nic& nic) { return nic.mac == mac; });
-  save();
+  save_nic(mac);
   parts_.hub.end_batch();
 }
 
@@ -194,8 +254,12 @@ bool Operations::restore_lease(std::size_t network, const dhcp::Lease& lease) {
   return true;
 }
 
-Outcome<void> Operations::put_record(std::size_t network, const DnsRecord& record) {
+Outcome<void> Operations::put_record(std::size_t network, DnsRecord record) {
   Problems problems;
+  // What no config file could have could not be read again after a restart.
+  if (const Format& format = *find_format("record-name"); !format.matches(record.name)) {
+    problems.add("/0/name", found_expected(in_quotes(record.name), format.expected));
+  }
   check_records({record}, {}, problems);
   if (!problems.empty()) {
     // The pointers begin with the record's place in the list that was checked.
@@ -209,22 +273,29 @@ Outcome<void> Operations::put_record(std::size_t network, const DnsRecord& recor
     return fail(Refusal{Refusal::Kind::invalid, {}, std::string{to_string(put.error())}});
   }
   auto& records = network_now(network).dns.records;
-  const auto found = std::ranges::find(records, record.name, &DnsRecord::name);
+  const auto owner = dns::Name::parse(record.name);
+  const auto found =
+      std::ranges::find_if(records, [&](const DnsRecord& other) { return dns::Name::parse(other.name) == owner; });
   if (found == records.end()) {
     records.push_back(record);
   } else {
+    record.name = found->name;  // the spelling under which it is known
     *found = record;
   }
-  save();
+  save_record(network, record.name);
   return {};
 }
 
 bool Operations::remove_record(std::size_t network, const std::string& name) {
   const auto parsed = dns::Name::parse(name);
   if (!parsed || !fabric().gateway(network).dns().local().remove(*parsed)) return false;
-  std::erase_if(network_now(network).dns.records,
-                [&](const DnsRecord& record) { return dns::Name::parse(record.name) == *parsed; });
-  save();
+  auto& records = network_now(network).dns.records;
+  const auto found =
+      std::ranges::find_if(records, [&](const DnsRecord& record) { return dns::Name::parse(record.name) == *parsed; });
+  if (found == records.end()) return true;
+  const std::string known_as = found->name;
+  records.erase(found);
+  save_record(network, known_as);
   return true;
 }
 
@@ -233,7 +304,8 @@ Outcome<void> Operations::add_zone(const GvproxyZone& zone) {
   std::vector<DnsRecord> records;
   const auto add = [&](const std::string& name, const std::string& ip) {
     const auto address = Ipv4Address::parse(ip);
-    if (!address || !dns::Name::parse(name)) return false;
+    // What is not as in the config file could not be read again after a restart.
+    if (!address || !dns::Name::parse(name) || !find_format("record-name")->matches(name)) return false;
     DnsRecord record;
     record.name = name;
     record.a = {*address};
@@ -269,7 +341,7 @@ Outcome<void> Operations::add_zone(const GvproxyZone& zone) {
     }
     *known = std::move(merged);
   }
-  save();
+  save({});
   return {};
 }
 
@@ -286,14 +358,14 @@ Outcome<std::string> Operations::start_capture(CaptureRequest request) {
     }
   }
   auto id = parts_.captures.start(std::move(request), false);
-  if (!id) return fail(Refusal{Refusal::Kind::failed, "/file", id.error()});
-  save();
+  if (!id) return fail(Refusal{Refusal::Kind::conflict, "/file", id.error()});
+  save({});
   return *id;
 }
 
 bool Operations::stop_capture(std::string_view id) {
   if (!parts_.captures.stop(id)) return false;
-  save();
+  save({});
   return true;
 }
 

@@ -30,8 +30,7 @@ struct Refusal {
   enum class Kind : std::uint8_t {
     unknown,   ///< what it is about does not exist
     invalid,   ///< it makes no sense
-    conflict,  ///< it does not go together with what there is
-    failed,    ///< the system would not have it
+    conflict,  ///< it does not go together with what there is, or the system would not have it
   };
   Kind kind = Kind::invalid;
   std::string place;
@@ -41,13 +40,13 @@ struct Refusal {
 template <typename T>
 using Outcome = Result<T, Refusal>;
 
-/// What is absent does not change.
+/// What is absent does not change. Every member has an initialiser so that one may name only those that it sets.
 struct NicChange {
-  std::optional<std::string> name;
-  std::optional<std::string> network;
-  std::optional<Link> link;
-  std::optional<std::optional<Ipv4Address>> ip;  ///< an empty one ends the reservation
-  std::optional<std::string> hostname;
+  std::optional<std::string> name{};
+  std::optional<std::string> network{};
+  std::optional<Link> link{};
+  std::optional<std::optional<Ipv4Address>> ip{};  ///< an empty one ends the reservation
+  std::optional<std::string> hostname{};
 };
 
 /// What a new reading of the config file led to. Pointers into that file.
@@ -64,7 +63,7 @@ class Operations {
     NameForwarding& names;
     Captures& captures;
     const std::unique_ptr<LeaseStore>& leases;   ///< null without a state folder
-    const std::unique_ptr<RuntimeStore>& store;  ///< likewise
+    const std::unique_ptr<RuntimeStore>& store;  ///< likewise; what there was has been loaded
     std::function<Moment()> clock;
     std::function<void(std::string_view)> notice;
   };
@@ -80,7 +79,7 @@ class Operations {
 
   // NICs. Those that merely appeared become configured ones when something is changed about them.
 
-  [[nodiscard]] Outcome<l2::PortId> add_nic(const Nic& nic);
+  [[nodiscard]] Outcome<l2::PortId> add_nic(Nic nic);
   [[nodiscard]] Outcome<void> change_nic(l2::PortId port, const NicChange& change, std::string_view cause);
   void remove_nic(l2::PortId port, std::string_view cause);
   [[nodiscard]] Outcome<void> attach(l2::PortId port, dgram::Fd fd);
@@ -90,7 +89,7 @@ class Operations {
   /// Gives a NIC its address back, as far as nobody else has it now.
   [[nodiscard]] bool restore_lease(std::size_t network, const dhcp::Lease& lease);
 
-  [[nodiscard]] Outcome<void> put_record(std::size_t network, const DnsRecord& record);
+  [[nodiscard]] Outcome<void> put_record(std::size_t network, DnsRecord record);
   /// False: there was none.
   bool remove_record(std::size_t network, const std::string& name);
   [[nodiscard]] Outcome<void> add_zone(const GvproxyZone& zone);
@@ -99,7 +98,7 @@ class Operations {
   [[nodiscard]] Outcome<std::string> start_capture(CaptureRequest request);
   [[nodiscard]] bool stop_capture(std::string_view id);
   /// A capture has ended by itself: it is not to begin again after a restart.
-  void forget_capture() { save(); }
+  void forget_capture() { save({}); }
 
   /// Applies the difference between the config file as it was and as it is now.
   [[nodiscard]] Outcome<Reloaded> reload(Config file);
@@ -113,7 +112,12 @@ class Operations {
   [[nodiscard]] Nic nic_now(l2::PortId port) const;
   void remember(const Nic& nic);
   [[nodiscard]] Outcome<std::size_t> find_network(const std::string& name, std::string_view place) const;
-  void save();
+  [[nodiscard]] std::vector<CaptureRequest> requested_captures() const;
+  void save_all();
+  void save_nic(const MacAddress& mac);
+  void save_record(std::size_t network, const std::string& name);
+  /// Adds captures and zones to a change of NICs or records, and writes it.
+  void save(RuntimeChanges change);
 
   Config file_;
   Config now_;

@@ -6,11 +6,13 @@
 // not touched: its frames see nothing of it.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <utility>
 
 #include "daemon/config_changes.hpp"
 #include "daemon/network_setup.hpp"
 #include "daemon/operations.hpp"
+#include "network/nic_names.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -55,6 +57,15 @@ const Nic* find_nic(const Config& config, const MacAddress& mac) {
   return found == config.nics.end() ? nullptr : &*found;
 }
 
+/// In whatever case, as the fabric finds it.
+const Network* network_named(const Config& config, const std::string& name) {
+  const auto is_it = [wanted = network::lower_case(name)](const Network& network) {
+    return network::lower_case(network.name) == wanted;
+  };
+  const auto found = std::ranges::find_if(config.networks, is_it);
+  return found == config.networks.end() ? nullptr : &*found;
+}
+
 }  // namespace
 
 class Operations::Reload {
@@ -65,17 +76,13 @@ class Operations::Reload {
   [[nodiscard]] std::optional<Refusal> check() {
     if (Problems problems = setup_problems(wanted_); !problems.empty()) return refuse(problems);
     Problems problems;
-    const std::string& first = before_.networks.front().name;
-    const auto stays = std::ranges::find(wanted_.networks, first, &Network::name);
-    if (stays != wanted_.networks.end() && stays != wanted_.networks.begin()) {
-      problems.add("/networks/0", found_expected("the network " + in_quotes(wanted_.networks.front().name),
-                                                 in_quotes(first) + ", which is the first since the start"));
-    }
+    check_networks(problems);
     try_sockets(before_.listen.dgram, wanted_.listen.dgram, SOCK_DGRAM, "/listen/dgram", problems);
     try_sockets(before_.listen.stream, wanted_.listen.stream, SOCK_STREAM, "/listen/stream", problems);
     for (std::size_t i = 0; i < wanted_.nics.size(); ++i) {
       const Nic* const was = find_nic(before_, wanted_.nics[i].mac);
       if (!wanted_.nics[i].dgram || (was != nullptr && was->dgram == wanted_.nics[i].dgram)) continue;
+      if (parts_.hub.listens(*wanted_.nics[i].dgram)) continue;  // its owner gives it up, for no path is wanted twice
       if (const auto bound = try_path(*wanted_.nics[i].dgram, SOCK_DGRAM); !bound) {
         problems.add("/nics/" + std::to_string(i) + "/dgram", bound.error().to_string());
       }
@@ -90,6 +97,7 @@ class Operations::Reload {
                   [&](const auto& path) { parts_.hub.close_dgram(path, kCause); });
     close_sockets(before_.listen.stream, wanted_.listen.stream,
                   [&](const auto& path) { parts_.hub.close_stream(path, kCause); });
+    close_own_sockets();
     change_networks();
     change_nics();
     remove_networks();
@@ -98,6 +106,41 @@ class Operations::Reload {
   }
 
  private:
+  void check_networks(Problems& problems) const {
+    const Network& first = before_.networks.front();
+    const Network& wanted = wanted_.networks.front();
+    const Network* const now = network_named(wanted_, first.name);
+    const Network* const was = network_named(before_, wanted.name);
+    // It may have another name, but not one that was another network's.
+    if ((now != nullptr && now != &wanted) || (was != nullptr && was != &first)) {
+      problems.add("/networks/0", found_expected("the network " + in_quotes(wanted.name),
+                                                 in_quotes(first.name) + ", which is the first since the start"));
+    }
+    // Those that go are there until their NICs have moved to those that come.
+    const auto fresh =
+        std::ranges::count_if(wanted_.networks, [this](const Network& network) { return !former(network); });
+    const std::size_t most = before_.networks.size() + static_cast<std::size_t>(fresh);
+    if (most > network::Fabric::kMaxNetworks) {
+      problems.add("/networks", found_expected(std::to_string(most) + " networks, those that go included",
+                                               "at most " + std::to_string(network::Fabric::kMaxNetworks)));
+    }
+  }
+
+  /// What a network of the new file was in the old one; null: it is new. The first is always the same one, whatever it
+  /// is called.
+  [[nodiscard]] const Network* former(const Network& wanted) const {
+    const bool is_first = &wanted == &wanted_.networks.front();
+    return is_first ? &before_.networks.front() : network_named(before_, wanted.name);
+  }
+  [[nodiscard]] bool is_same(const ListenEntry& before, const ListenEntry& wanted) const {
+    const Network* const was = former(*network_named(wanted_, wanted.network));
+    return before.path == wanted.path && was != nullptr && was->name == before.network;
+  }
+  /// What a NIC of the new file was in the old one; null: it is new, or could not be made then.
+  [[nodiscard]] const Nic* former(const Nic& wanted) const {
+    return fabric().find(wanted.mac) == l2::kNoPort ? nullptr : find_nic(before_, wanted.mac);
+  }
+
   [[nodiscard]] network::Fabric& fabric() const { return parts_.fabric; }
   [[nodiscard]] std::size_t slot_of(const std::string& name) const { return fabric().find_network(name).value(); }
 
@@ -105,10 +148,10 @@ class Operations::Reload {
     return {Refusal::Kind::invalid, problems.listed().front().place, problems.listed().front().text, problems};
   }
 
-  static void try_sockets(const std::vector<ListenEntry>& before, const std::vector<ListenEntry>& wanted, int type,
-                          const std::string& pointer, Problems& problems) {
+  void try_sockets(const std::vector<ListenEntry>& before, const std::vector<ListenEntry>& wanted, int type,
+                   const std::string& pointer, Problems& problems) const {
     for (std::size_t i = 0; i < wanted.size(); ++i) {
-      if (has_path(before, wanted[i].path)) continue;
+      if (has_path(before, wanted[i].path) || parts_.hub.listens(wanted[i].path)) continue;
       if (const auto bound = try_path(wanted[i].path, type); !bound) {
         problems.add(pointer + "/" + std::to_string(i), bound.error().to_string());
       }
@@ -123,7 +166,7 @@ class Operations::Reload {
     auto begun = parts_.captures.start(configured_capture(*wanted_.capture), true);
     if (begun) return std::nullopt;
     if (before_.capture) (void)parts_.captures.start(configured_capture(*before_.capture), true);
-    return Refusal{Refusal::Kind::failed, "/capture/file", begun.error()};
+    return Refusal{Refusal::Kind::conflict, "/capture/file", begun.error()};
   }
 
   void remove_nics() {
@@ -135,21 +178,27 @@ class Operations::Reload {
     }
   }
 
+  void close_own_sockets() {
+    for (const Nic& nic : before_.nics) {
+      const Nic* const wanted = find_nic(wanted_, nic.mac);
+      const l2::PortId port = fabric().find(nic.mac);
+      if (wanted == nullptr || port == l2::kNoPort || !nic.dgram || nic.dgram == wanted->dgram) continue;
+      (void)parts_.hub.close_own(port, kCause);
+    }
+  }
+
   template <typename Close>
-  static void close_sockets(const std::vector<ListenEntry>& before, const std::vector<ListenEntry>& wanted,
-                            Close close) {
-    for (const ListenEntry& entry : before) {
-      if (std::ranges::find(wanted, entry) == wanted.end()) close(entry.path);
+  void close_sockets(const std::vector<ListenEntry>& before, const std::vector<ListenEntry>& wanted,
+                     Close close) const {
+    for (const ListenEntry& was : before) {
+      if (std::ranges::none_of(wanted, [&](const ListenEntry& entry) { return is_same(was, entry); })) close(was.path);
     }
   }
 
   void change_networks() {
-    for (std::size_t i = 0; i < wanted_.networks.size(); ++i) {
-      const Network& wanted = wanted_.networks[i];
-      auto was = std::ranges::find(before_.networks, wanted.name, &Network::name);
-      // The first network is always the same one, whatever it is called.
-      if (i == 0) was = before_.networks.begin();
-      if (was == before_.networks.end()) {
+    for (const Network& wanted : wanted_.networks) {
+      const Network* const was = former(wanted);
+      if (was == nullptr) {
         parts_.names.set_network(fabric().add_network(network_config(wanted_, wanted), now_), wanted.dns);
       } else if (needs_new_gateway(*was, wanted)) {
         const std::size_t slot = slot_of(was->name);
@@ -176,13 +225,27 @@ class Operations::Reload {
   }
 
   void change_nics() {
-    // Two NICs may swap names or addresses: those that are changed give theirs up first.
+    // Two NICs may swap names or addresses: what another is to have is given up first.
+    std::unordered_map<std::string, MacAddress> names;
+    std::unordered_map<std::uint32_t, MacAddress> addresses;
     for (const Nic& nic : wanted_.nics) {
-      const Nic* const was = find_nic(before_, nic.mac);
-      if (was != nullptr && (was->name != nic.name || was->ip != nic.ip)) give_up_name(*was);
+      names.emplace(network::lower_case(nic.name), nic.mac);
+      if (nic.ip) addresses.emplace(nic.ip->to_u32(), nic.mac);
+    }
+    const auto is_anothers = [](const auto& owners, const auto& key, const Nic& nic) {
+      const auto owner = owners.find(key);
+      return owner != owners.end() && owner->second != nic.mac;
+    };
+    for (const Nic& nic : wanted_.nics) {
+      const Nic* const was = former(nic);
+      if (was == nullptr) continue;
+      if (is_anothers(names, network::lower_case(was->name), nic) ||
+          (was->ip && was->ip != nic.ip && is_anothers(addresses, was->ip->to_u32(), nic))) {
+        give_up_name(*was);
+      }
     }
     for (const Nic& nic : wanted_.nics) {
-      const Nic* const was = find_nic(before_, nic.mac);
+      const Nic* const was = former(nic);
       if (was == nullptr) {
         add_nic(nic);
       } else if (*was != nic) {
@@ -221,16 +284,13 @@ class Operations::Reload {
       act();
     }
     if (was.link != nic.link) parts_.hub.set_link(port, nic.link == Link::up, kCause);
-    if (was.dgram == nic.dgram) return;
-    if (was.dgram) (void)parts_.hub.close_own(port, kCause);
-    if (nic.dgram) report(parts_.hub.listen_own(*nic.dgram, port));
+    if (nic.dgram && nic.dgram != was.dgram) report(parts_.hub.listen_own(*nic.dgram, port));
   }
 
   void remove_networks() {
     for (const Network& network : before_.networks) {
-      const auto slot = fabric().find_network(network.name);
-      if (!slot || std::ranges::find(wanted_.networks, network.name, &Network::name) != wanted_.networks.end())
-        continue;
+      const auto slot = fabric().find_network(network.name);  // none: the first has another name now
+      if (!slot || network_named(wanted_, network.name) != nullptr) continue;
       for (std::size_t i = 0; i < fabric().nic_slots(); ++i) {
         const l2::PortId port{static_cast<std::uint32_t>(i)};
         if (fabric().nic(port).in_use && fabric().nic(port).config.network == *slot) parts_.hub.forget(port, kCause);
@@ -241,12 +301,15 @@ class Operations::Reload {
   }
 
   void open_sockets() {
+    const auto is_open = [this](const std::vector<ListenEntry>& before, const ListenEntry& entry) {
+      return std::ranges::any_of(before, [&](const ListenEntry& was) { return is_same(was, entry); });
+    };
     for (const ListenEntry& entry : wanted_.listen.dgram) {
-      if (std::ranges::find(before_.listen.dgram, entry) != before_.listen.dgram.end()) continue;
+      if (is_open(before_.listen.dgram, entry)) continue;
       report(parts_.hub.listen_dgram(entry.path, slot_of(entry.network)));
     }
     for (const ListenEntry& entry : wanted_.listen.stream) {
-      if (std::ranges::find(before_.listen.stream, entry) != before_.listen.stream.end()) continue;
+      if (is_open(before_.listen.stream, entry)) continue;
       report(parts_.hub.listen_stream(entry.path, slot_of(entry.network)));
     }
   }
@@ -277,7 +340,7 @@ Outcome<Reloaded> Operations::reload(Config file) {
   reload.run();
   file_ = std::move(file);
   now_ = std::move(wanted);
-  save();
+  save_all();
   return Reloaded{std::move(changed.changed), std::move(changed.restart_needed)};
 }
 

@@ -1,7 +1,9 @@
 #include "daemon/runtime_changes.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <unordered_map>
 
 #include "daemon/config_check.hpp"
@@ -43,13 +45,15 @@ void compare(const std::vector<T>& file, const std::vector<T>& now, Key key, Add
 MacAddress mac_of(const Nic& nic) { return nic.mac; }
 std::string name_of(const DnsRecord& record) { return record.name; }
 
-/// Makes one change to `list`, if it still says what it said. False: it does not.
+/// Makes the change to what `key` leads to in `list`, if it still says what it said. False: it does not.
 template <typename T, typename Key>
-bool apply_one(const RuntimeChanges::Change<T>& change, Key key, std::vector<T>& list) {
-  const T& some = change.file ? *change.file : *change.now;
-  const auto found = std::ranges::find_if(list, [&](const T& value) { return key(value) == key(some); });
-  const bool holds = change.file ? found != list.end() && *found == *change.file : found == list.end();
-  if (!holds) return found != list.end() && change.now && *found == *change.now;  // the file has caught up
+bool apply_one(const RuntimeChanges::Change<T>& change, const Key& key, Key T::*member, std::vector<T>& list) {
+  const auto found = std::ranges::find(list, key, member);
+  const auto is = [&](const std::optional<T>& side) {
+    return side ? found != list.end() && *found == *side : found == list.end();
+  };
+  if (is(change.now)) return true;  // the file has caught up
+  if (!is(change.file)) return false;
   if (!change.now) {
     list.erase(found);
   } else if (found == list.end()) {
@@ -60,54 +64,93 @@ bool apply_one(const RuntimeChanges::Change<T>& change, Key key, std::vector<T>&
   return true;
 }
 
-/// Keeps a change only if the whole still makes sense.
-template <typename Apply>
-void try_change(Config& config, const std::string& what, std::vector<std::string>& dropped, Apply apply) {
+bool has_network(const Config& config, const std::string& name) {
+  return std::ranges::find(config.networks, name, &Network::name) != config.networks.end();
+}
+
+bool apply_one(const RuntimeChanges::Interface& change, Config& config) {
+  if (change.now && !has_network(config, change.now->network)) return false;
+  return apply_one(change, change.mac, &Nic::mac, config.nics);
+}
+
+bool apply_one(const RuntimeChanges::Record& change, Config& config) {
+  const auto network = std::ranges::find(config.networks, change.network, &Network::name);
+  return network != config.networks.end() && apply_one(change, change.name, &DnsRecord::name, network->dns.records);
+}
+
+std::string title_of(const RuntimeChanges::Interface& change) {
+  if (change.now) return "NIC " + change.now->name;
+  return "NIC " + (change.file ? change.file->name : change.mac.to_string());
+}
+
+std::string title_of(const RuntimeChanges::Record& change) {
+  return "DNS name " + change.name + " of network " + change.network;
+}
+
+/// One change, of whatever kind. `apply` says false where the file no longer says what it said, and changes nothing.
+struct Step {
+  std::string title;
+  std::function<bool(Config&)> apply;
+};
+
+/// Applies those steps with which the whole makes sense. Nearly always all of them do, and one look at the whole is
+/// enough; else the halves are tried, because a look at the whole for each of thousands would take minutes.
+void apply_steps(std::span<const Step> steps, Config& config, std::vector<std::string>& dropped) {
+  if (steps.empty()) return;
   Config changed = config;
-  if (!apply(changed)) {
-    dropped.push_back(what + ": changed at run time, and in the file since: the file holds");
-    return;
-  }
+  for (const Step& step : steps) step.apply(changed);
   Problems problems;
   check_config(changed, problems);
   if (problems.empty()) {
     config = std::move(changed);
-  } else {
-    dropped.push_back(what + ": changed at run time, which does not go together with the file any more (" +
+  } else if (steps.size() == 1) {
+    dropped.push_back(steps.front().title +
+                      ": changed at run time, which does not go together with the file any more (" +
                       problems.listed().front().text + "): the file holds");
+  } else {
+    apply_steps(steps.first(steps.size() / 2), config, dropped);
+    apply_steps(steps.subspan(steps.size() / 2), config, dropped);
   }
 }
 
-bool apply_record(const RuntimeChanges::Record& change, Config& config) {
-  const auto network = std::ranges::find(config.networks, change.network, &Network::name);
-  return network != config.networks.end() && apply_one(change, name_of, network->dns.records);
-}
-
-std::string title_of(const RuntimeChanges::Change<Nic>& change) {
-  return "NIC " + (change.now ? change.now->name : change.file->name);
-}
-
-std::string title_of(const RuntimeChanges::Record& change) {
-  return "DNS name " + (change.now ? change.now->name : change.file->name) + " of network " + change.network;
+template <typename T, typename Same>
+void merge_lists(std::vector<T>& list, std::vector<T> later, Same same) {
+  for (T& change : later) {
+    const auto known = std::ranges::find_if(list, [&](const T& each) { return same(each, change); });
+    if (known == list.end()) {
+      list.push_back(std::move(change));
+    } else {
+      *known = std::move(change);
+    }
+  }
+  std::erase_if(list, [](const T& change) { return change.file == change.now; });
 }
 
 }  // namespace
 
+void merge(RuntimeChanges& changes, RuntimeChanges later) {
+  merge_lists(changes.nics, std::move(later.nics),
+              [](const auto& one, const auto& other) { return one.mac == other.mac; });
+  merge_lists(changes.records, std::move(later.records), [](const auto& one, const auto& other) {
+    return one.network == other.network && one.name == other.name;
+  });
+  changes.captures = std::move(later.captures);
+  changes.zones = std::move(later.zones);
+}
+
 RuntimeChanges difference(const Config& file, const Config& now) {
   RuntimeChanges changes;
   compare(file.nics, now.nics, mac_of, [&](std::optional<Nic> before, std::optional<Nic> after) {
-    changes.nics.push_back({std::move(before), std::move(after)});
+    const MacAddress mac = after ? after->mac : before->mac;
+    changes.nics.push_back({{std::move(before), std::move(after)}, mac});
   });
   for (const Network& network : now.networks) {
     const auto before = std::ranges::find(file.networks, network.name, &Network::name);
     if (before == file.networks.end()) continue;
     compare(before->dns.records, network.dns.records, name_of,
             [&](std::optional<DnsRecord> was, std::optional<DnsRecord> is) {
-              RuntimeChanges::Record change;
-              change.file = std::move(was);
-              change.now = std::move(is);
-              change.network = network.name;
-              changes.records.push_back(std::move(change));
+              std::string name = is ? is->name : was->name;
+              changes.records.push_back({{std::move(was), std::move(is)}, network.name, std::move(name)});
             });
   }
   return changes;
@@ -115,23 +158,20 @@ RuntimeChanges difference(const Config& file, const Config& now) {
 
 std::vector<std::string> apply_changes(const RuntimeChanges& changes, Config& config) {
   std::vector<std::string> dropped;
-  // Nearly always all of them hold, and then one look at the whole is enough.
-  Config all = config;
-  bool hold = true;
-  for (const auto& change : changes.nics) hold = apply_one(change, mac_of, all.nics) && hold;
-  for (const auto& change : changes.records) hold = apply_record(change, all) && hold;
-  Problems problems;
-  check_config(all, problems);
-  if (hold && problems.empty()) {
-    config = std::move(all);
-    return dropped;
-  }
-  for (const auto& change : changes.nics) {
-    try_change(config, title_of(change), dropped, [&](Config& c) { return apply_one(change, mac_of, c.nics); });
-  }
-  for (const auto& change : changes.records) {
-    try_change(config, title_of(change), dropped, [&](Config& c) { return apply_record(change, c); });
-  }
+  std::vector<Step> steps;
+  Config tried = config;
+  const auto add = [&](const auto& list) {
+    for (const auto& change : list) {
+      if (apply_one(change, tried)) {
+        steps.push_back({title_of(change), [&change](Config& c) { return apply_one(change, c); }});
+      } else {
+        dropped.push_back(title_of(change) + ": changed at run time, and in the file since: the file holds");
+      }
+    }
+  };
+  add(changes.nics);
+  add(changes.records);
+  apply_steps(steps, config, dropped);
   return dropped;
 }
 
@@ -165,10 +205,12 @@ const Json& changes_schema() {
       "type": "object", "additionalProperties": false, "required": ["version"],
       "properties": {
         "version": {"type": "integer", "minimum": 1, "maximum": 1},
-        "nics": {"type": "array", "items": {"type": "object", "additionalProperties": false, "properties": {
+        "nics": {"type": "array", "items": {"type": "object", "additionalProperties": false,
+          "required": ["mac"], "properties": {"mac": {"$ref": "#/$defs/mac"},
           "file": {"$ref": "#/$defs/nic"}, "now": {"$ref": "#/$defs/nic"}}}},
         "records": {"type": "array", "items": {"type": "object", "additionalProperties": false,
-          "required": ["network"], "properties": {"network": {"$ref": "#/$defs/name"},
+          "required": ["network", "name"], "properties": {"network": {"$ref": "#/$defs/name"},
+          "name": {"type": "string", "format": "record-name"},
           "file": {"$ref": "#/$defs/dns_record"}, "now": {"$ref": "#/$defs/dns_record"}}}},
         "captures": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["id", "file"], "properties": {"id": {"type": "string"}, "file": {"type": "string"},
@@ -188,11 +230,12 @@ const Json& changes_schema() {
   return kSchema;
 }
 
-template <typename T, typename Read>
-bool read_change(const Json& object, RuntimeChanges::Change<T>& change, Read read) {
+/// False: a side is about something else than `key`.
+template <typename T, typename Key, typename Read>
+bool read_change(const Json& object, RuntimeChanges::Change<T>& change, const Key& key, Key T::*member, Read read) {
   if (object.contains("file")) change.file = read(object.at("file"));
   if (object.contains("now")) change.now = read(object.at("now"));
-  return change.file || change.now;
+  return (!change.file || *change.file.*member == key) && (!change.now || *change.now.*member == key);
 }
 
 CaptureRequest read_capture(const Json& object) {
@@ -219,10 +262,14 @@ Json to_json(const RuntimeChanges& changes) {
                    {"records", Json::array()},
                    {"captures", Json::array()},
                    {"zones", Json::array()}};
-  for (const auto& change : changes.nics) document["nics"].push_back(change_to_json(change));
+  for (const auto& change : changes.nics) {
+    document["nics"].push_back(change_to_json(change));
+    document["nics"].back()["mac"] = change.mac.to_string();
+  }
   for (const auto& change : changes.records) {
     document["records"].push_back(change_to_json(change));
     document["records"].back()["network"] = change.network;
+    document["records"].back()["name"] = change.name;
   }
   for (const auto& capture : changes.captures) document["captures"].push_back(to_json(capture));
   for (const auto& zone : changes.zones) document["zones"].push_back(to_json(zone));
@@ -235,21 +282,30 @@ Result<RuntimeChanges, Problems> runtime_changes_from_json(const Json& document)
   check_schema(schema, schema.at("$defs").at("runtime_changes"), document, problems);
   if (!problems.empty()) return fail(std::move(problems));
   RuntimeChanges changes;
+  const auto mixed = [&](const char* name, std::size_t index) {
+    problems.add(child_pointer(child_pointer({}, name), index), "expected file, now and the key to be about the same");
+  };
   const auto each = [&](const char* name, auto read) {
     if (!document.contains(name)) return;
     for (const Json& object : document.at(name)) read(object);
   };
   each("nics", [&](const Json& object) {
-    RuntimeChanges::Change<Nic> change;
-    if (read_change(object, change, [](const Json& nic) { return read_nic(nic, {}, {}); })) {
-      changes.nics.push_back(std::move(change));
-    }
+    RuntimeChanges::Interface change;
+    change.mac = MacAddress::parse(object.at("mac").get<std::string>()).value();
+    const auto read = [](const Json& nic) { return read_nic(nic, {}, {}); };
+    if (!read_change(object, change, change.mac, &Nic::mac, read)) mixed("nics", changes.nics.size());
+    changes.nics.push_back(std::move(change));
   });
   each("records", [&](const Json& object) {
     RuntimeChanges::Record change;
     change.network = object.at("network");
-    if (read_change(object, change, read_dns_record)) changes.records.push_back(std::move(change));
+    change.name = object.at("name");
+    if (!read_change(object, change, change.name, &DnsRecord::name, read_dns_record)) {
+      mixed("records", changes.records.size());
+    }
+    changes.records.push_back(std::move(change));
   });
+  if (!problems.empty()) return fail(std::move(problems));
   each("captures", [&](const Json& object) { changes.captures.push_back(read_capture(object)); });
   each("zones", [&](const Json& object) { changes.zones.push_back(read_zone(object)); });
   return changes;

@@ -41,20 +41,25 @@ struct GvproxyZone {
 };
 
 struct RuntimeChanges {
-  /// Absent on one side: added, or removed.
+  /// Absent on one side: added, or removed. On both: what had been added is gone, so an earlier change is void.
   template <typename T>
   struct Change {
     std::optional<T> file;
     std::optional<T> now;
     bool operator==(const Change&) const = default;
   };
+  struct Interface : Change<Nic> {
+    MacAddress mac;
+    bool operator==(const Interface&) const = default;
+  };
   struct Record : Change<DnsRecord> {
     std::string network;
+    std::string name;
     bool operator==(const Record&) const = default;
   };
 
-  std::vector<Change<Nic>> nics;  ///< one for each MAC address
-  std::vector<Record> records;    ///< one for each name on a network
+  std::vector<Interface> nics;  ///< one for each MAC address
+  std::vector<Record> records;  ///< one for each name on a network
   std::vector<CaptureRequest> captures;
   std::vector<GvproxyZone> zones;
 
@@ -66,6 +71,10 @@ struct RuntimeChanges {
 
 /// How the NICs and DNS records of `now` differ from those of `file`.
 [[nodiscard]] RuntimeChanges difference(const Config& file, const Config& now);
+
+/// Adds what was changed later: in the place of earlier changes to the same NICs and records, and of all captures and
+/// zones. What is again as the file has it is no change any more.
+void merge(RuntimeChanges& changes, RuntimeChanges later);
 
 /// Makes the changes to NICs and records in `config`, a new reading of the file. Returns a sentence about each that
 /// does not hold any more.

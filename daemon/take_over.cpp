@@ -15,6 +15,8 @@ namespace vnet::daemon {
 namespace {
 
 constexpr Duration kConnectLimit = std::chrono::seconds{5};
+/// The longest lease that DHCP can express.
+constexpr std::int64_t kMaxLeftMs = std::int64_t{0xffff'ffff} * 1000;
 constexpr std::array<std::string_view, 5> kKindWords = {"dgram", "stream", "own", "connection", "passed"};
 
 Json client_to_json(const KnownClient& client) {
@@ -22,12 +24,14 @@ Json client_to_json(const KnownClient& client) {
 }
 
 /// The document is another program's: what is missing or of another kind throws nlohmann's exceptions, which
-/// find_predecessor turns into one sentence.
+/// read_estate turns into one sentence.
 MacAddress read_mac(const Json& text) {
   const auto mac = MacAddress::parse(text.get<std::string>());
   if (!mac) throw std::runtime_error("a MAC address that is none");
   return *mac;
 }
+
+const Json::array_t& elements(const Json& list) { return list.get_ref<const Json::array_t&>(); }
 
 std::string read_hex(const Json& text) {
   auto bytes = from_hex(text.get<std::string>());
@@ -35,8 +39,14 @@ std::string read_hex(const Json& text) {
   return std::move(*bytes);
 }
 
+/// Not what nlohmann would make of a fraction or of what is below zero.
+std::uint64_t read_count(const Json& number) {
+  if (!number.is_number_unsigned()) throw std::runtime_error("a count that is none");
+  return number.get<std::uint64_t>();
+}
+
 dgram::Fd take_fd(const Json& number, std::vector<dgram::Fd>& fds) {
-  const auto position = number.get<std::size_t>();
+  const std::uint64_t position = read_count(number);
   if (position >= fds.size() || !fds[position]) throw std::runtime_error("a descriptor that did not come");
   return std::move(fds[position]);
 }
@@ -56,7 +66,7 @@ LeftSocket read_socket(const Json& object, std::vector<dgram::Fd>& fds) {
   socket.peer = read_hex(object.at("peer"));
   socket.pending_in = read_hex(object.at("pending_in"));
   socket.pending_out = read_hex(object.at("pending_out"));
-  for (const Json& client : object.at("clients")) {
+  for (const Json& client : elements(object.at("clients"))) {
     socket.clients.push_back({client.at("socket"), read_hex(client.at("peer")), read_mac(client.at("mac"))});
   }
   left.fd = take_fd(object.at("fd"), fds);
@@ -72,29 +82,41 @@ StoredLease read_lease(const Json& object, Instant now) {
   lease.client = read_hex(object.at("client"));
   lease.hostname = read_hex(object.at("hostname"));
   lease.state = dhcp::LeaseState::bound;
-  lease.expires = now + std::chrono::milliseconds{object.at("remaining_ms").get<std::int64_t>()};
+  const Json& remaining = object.at("remaining_ms");
+  if (!remaining.is_number_integer()) throw std::runtime_error("a time that is none");
+  const auto left = remaining.get<std::int64_t>();
+  lease.expires = now + std::chrono::milliseconds{std::clamp<std::int64_t>(left, 0, kMaxLeftMs)};
   return {object.at("network"), std::move(lease)};
 }
 
-Predecessor read_estate(Estate estate, Instant now) {
+Predecessor read_all(Estate& estate, Instant now) {
   const Json& document = estate.document;
   if (document.at("version") != 1) throw std::runtime_error("a document of another version");
   Predecessor left;
   auto changes = runtime_changes_from_json(document.at("runtime"));
   if (!changes) throw std::runtime_error(changes.error().listed().front().text);
   left.changes = std::move(*changes);
-  for (const Json& lease : document.at("leases")) left.leases.push_back(read_lease(lease, now));
-  for (const Json& socket : document.at("sockets")) left.sockets.push_back(read_socket(socket, estate.fds));
+  for (const Json& lease : elements(document.at("leases"))) left.leases.push_back(read_lease(lease, now));
+  for (const Json& socket : elements(document.at("sockets"))) left.sockets.push_back(read_socket(socket, estate.fds));
   left.control = take_fd(document.at("control"), estate.fds);
   left.owns_control_file = document.at("owns_control_file");
   if (document.contains("control_tcp")) left.control_tcp = take_fd(document.at("control_tcp"), estate.fds);
-  left.next_event = document.at("next_event");
+  left.next_event = read_count(document.at("next_event"));
+  left.first_event = document.contains("first_event") ? read_count(document.at("first_event")) : left.next_event;
   return left;
 }
 
 Instant loop_time() { return Instant{Duration{static_cast<std::int64_t>(uv_hrtime())}}; }
 
 }  // namespace
+
+Result<Predecessor, std::string> read_estate(Estate estate, Instant now) {
+  try {
+    return read_all(estate, now);
+  } catch (const std::exception& error) {
+    return fail(std::string{error.what()});
+  }
+}
 
 std::optional<Predecessor> find_predecessor(const std::string& path) {
   auto client = http::Client::connect(path, kConnectLimit);
@@ -112,13 +134,10 @@ std::optional<Predecessor> find_predecessor(const std::string& path) {
   dgram::Fd connection = client->release().first;
   auto estate = receive_estate(connection);
   if (!estate) throw std::runtime_error(estate.error());
-  try {
-    Predecessor left = read_estate(std::move(*estate), loop_time());
-    left.connection = std::move(connection);
-    return left;
-  } catch (const std::exception& error) {
-    throw std::runtime_error("take-over: the vnetd at " + path + " left " + error.what());
-  }
+  auto left = read_estate(std::move(*estate), loop_time());
+  if (!left) throw std::runtime_error("take-over: the vnetd at " + path + " left " + left.error());
+  left->connection = std::move(connection);
+  return std::move(*left);
 }
 
 Json sockets_to_json(const network::Fabric& fabric, const std::vector<HandedSocket>& sockets, std::vector<int>& fds) {

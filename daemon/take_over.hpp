@@ -36,12 +36,16 @@ struct Predecessor {
   dgram::Fd control;
   bool owns_control_file = false;
   dgram::Fd control_tcp;
+  std::uint64_t first_event = 0;  ///< see EventBacklog
   std::uint64_t next_event = 0;
 };
 
 /// Asks the daemon at the control socket `path`. Nothing: nobody listens there. Throws std::runtime_error when somebody
 /// does and will not or cannot be succeeded.
 [[nodiscard]] std::optional<Predecessor> find_predecessor(const std::string& path);
+
+/// What a predecessor has sent; the error says what of it cannot be. It is another program's, and trusted in nothing.
+[[nodiscard]] Result<Predecessor, std::string> read_estate(Estate estate, Instant now);
 
 // The parts of the document, as the predecessor writes them. Descriptors are appended to `fds`.
 

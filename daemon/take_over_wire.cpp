@@ -93,6 +93,7 @@ Done send_group(const dgram::Fd& connection, std::span<const int> fds) {
 }
 
 Done receive_group(const dgram::Fd& connection, std::vector<dgram::Fd>& fds) {
+  const std::size_t before = fds.size();
   char byte = 0;
   iovec vector{&byte, 1};
   Ancillary ancillary;
@@ -119,14 +120,18 @@ Done receive_group(const dgram::Fd& connection, std::vector<dgram::Fd>& fds) {
   }
   if ((message.msg_flags & MSG_CTRUNC) != 0)
     return fail(std::string{"take-over: too few descriptors are allowed here"});
+  if (fds.size() == before) return fail(std::string{"take-over: descriptors did not come"});
   return {};
 }
 
 }  // namespace
 
-Done send_estate(const dgram::Fd& connection, const Json& document, std::span<const int> fds) {
+Done hear_first_word(const dgram::Fd& connection) {
   if (auto done = make_blocking(connection); !done) return done;
-  if (auto done = expect(connection, kGo); !done) return done;
+  return expect(connection, kGo);
+}
+
+Done send_estate(const dgram::Fd& connection, const Json& document, std::span<const int> fds) {
   const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::array<std::uint8_t, kLengthBytes> length{};
   store_be(length.data(), static_cast<std::uint32_t>(text.size()));
@@ -156,7 +161,7 @@ Result<Estate, std::string> receive_estate(const dgram::Fd& connection) {
   if (auto done = read_all(connection, text.data(), size); !done) return fail(done.error());
   Estate estate;
   // The other side is another version of this program: what it says is looked at before it is used.
-  estate.document = Json::parse(text, nullptr, false);
+  if (auto document = parse_json_text(text)) estate.document = std::move(*document);
   if (!estate.document.is_object() || !estate.document.contains("fds") ||
       !estate.document.at("fds").is_number_unsigned() || estate.document.at("fds").get<std::size_t>() > kMaxEstateFds) {
     return fail(std::string{"take-over: the document is not one of ours"});

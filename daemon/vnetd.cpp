@@ -14,10 +14,12 @@ namespace {
 
 void notice(std::string_view text) { spdlog::warn("{}", text); }
 
-/// Larger than any number of an earlier life: events are rarer than one a microsecond.
-std::uint64_t first_event_number() {
+EventBacklog begin_backlog(const Startup& startup) {
+  if (startup.predecessor) return {startup.predecessor->next_event, startup.predecessor->first_event};
+  // Larger than any number of an earlier life: events are rarer than one a microsecond.
   const auto unix_time = std::chrono::system_clock::now().time_since_epoch();
-  return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(unix_time).count());
+  return EventBacklog{
+      static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::microseconds>(unix_time).count())};
 }
 
 }  // namespace
@@ -26,7 +28,7 @@ Vnetd::Vnetd(Startup startup)
     : source_(startup.source),
       fabric_(network_configs(startup.now), nic_configs(startup.now), startup.now.seed.value_or(os_random()),
               os_random),
-      events_(startup.predecessor ? startup.predecessor->next_event : first_event_number()),
+      events_(begin_backlog(startup)),
       drop_watch_(fabric_),
       state_(startup.now.state),
       hub_(fabric_, loop_, notice),
@@ -36,7 +38,9 @@ Vnetd::Vnetd(Startup startup)
       operations_(startup.file, startup.now,
                   {fabric_, hub_, names_, captures_, leases_, runtime_, [this] { return moment(); }, notice}),
       api_({fabric_, hub_, captures_, operations_, events_, [this] { return moment(); }, [this] { return reload(); },
-            [this](dgram::Fd connection, const std::string&) { hand_over(std::move(connection)); },
+            [this](dgram::Fd connection, const std::string&) {
+              successor_ = std::make_unique<WaitingSuccessor>(std::move(connection), loop_, [this] { hand_over(); });
+            },
             [this] { return control_.counters(); }, [this] { return control_.client_count(); },
             ControlServers::kMaxClients}),
       control_(loop_, [this] { return loop_.now(); }) {
@@ -56,7 +60,8 @@ void Vnetd::listen_to_signals() {
   loop_.on_signal(SIGHUP, [this] {
     if (const auto reloaded = reload(); !reloaded) {
       const Refusal& refusal = reloaded.error();
-      notice("not reloaded, nothing has changed: " + refusal.place + ": " + refusal.text);
+      notice("not reloaded, nothing has changed: " + (refusal.place.empty() ? "" : refusal.place + ": ") +
+             refusal.text);
     }
   });
 }
@@ -68,10 +73,7 @@ void Vnetd::run() {
   log_counters(fabric_, hub_.door_drops());
 }
 
-Moment Vnetd::moment() const {
-  const auto unix_time = std::chrono::system_clock::now().time_since_epoch();
-  return {loop_.now(), std::chrono::duration_cast<std::chrono::milliseconds>(unix_time).count()};
-}
+Moment Vnetd::moment() const { return wall_clock_.at(loop_.now()); }
 
 void Vnetd::commit_leases() {
   for (std::size_t i = 0; i < fabric_.network_count(); ++i) {
@@ -151,7 +153,9 @@ Outcome<Reloaded> Vnetd::reload() {
   auto loaded = source_.load();
   if (!loaded) {
     const Problem& first = loaded.error().problems.listed().front();
-    return fail(Refusal{Refusal::Kind::invalid, first.place, loaded.error().source + ": " + first.text,
+    const bool points = first.place.empty() || first.place.starts_with('/');  // or it is a line and a column
+    return fail(Refusal{Refusal::Kind::invalid, points ? first.place : std::string{},
+                        loaded.error().source + ": " + (points ? "" : first.place + ": ") + first.text,
                         loaded.error().problems});
   }
   auto reloaded = operations_.reload(std::move(loaded->config));
@@ -165,16 +169,6 @@ Outcome<Reloaded> Vnetd::reload() {
     notice(source_.name() + ": " + pointer + ": needs a restart");
   hub_.end_batch();
   return reloaded;
-}
-
-void Vnetd::hand_over(dgram::Fd connection) {
-  const auto passed = pass_on(connection);
-  if (passed) {
-    spdlog::info("a successor has taken over");
-    loop_.stop();
-  } else {
-    notice("not handed over, going on: " + passed.error());
-  }
 }
 
 }  // namespace vnet::daemon

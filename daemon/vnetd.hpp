@@ -31,6 +31,7 @@
 #include "daemon/operations.hpp"
 #include "daemon/runtime_store.hpp"
 #include "daemon/startup.hpp"
+#include "daemon/wall_time.hpp"
 #include "network/fabric.hpp"
 
 namespace vnet::daemon {
@@ -63,7 +64,7 @@ class Vnetd {
   void on_deadline();
   void look_at_captures(Instant now);
   [[nodiscard]] Outcome<Reloaded> reload();
-  void hand_over(dgram::Fd connection);
+  void hand_over();
   [[nodiscard]] Result<void, std::string> pass_on(const dgram::Fd& connection);
 
   void announce() const;
@@ -73,6 +74,7 @@ class Vnetd {
 
   ConfigSource source_;
   EventLoop loop_;
+  mutable WallClock wall_clock_;
   network::Fabric fabric_;
   EventBacklog events_;
   EventLogger event_logger_;
@@ -87,6 +89,7 @@ class Vnetd {
   Operations operations_;
   Api api_;
   ControlServers control_;
+  std::unique_ptr<WaitingSuccessor> successor_;
   bool expiring_ = false;  ///< timers are served, not frames
 };
 

@@ -10,6 +10,19 @@
 
 namespace vnet::daemon {
 
+void Vnetd::hand_over() {
+  const dgram::Fd connection = successor_->release();
+  successor_.reset();
+  auto passed = hear_first_word(connection);
+  if (passed) passed = pass_on(connection);
+  if (passed) {
+    spdlog::info("a successor has taken over");
+    loop_.stop();
+  } else {
+    spdlog::warn("not handed over, going on: {}", passed.error());
+  }
+}
+
 /// The loop stands still from here to the successor's last word, so nothing changes that it has been told.
 Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
   hub_.end_batch();
@@ -25,6 +38,7 @@ Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
     fds.push_back(control_.tcp_fd());
   }
   document["next_event"] = events_.next();
+  document["first_event"] = events_.first();
   document["fds"] = fds.size();
   // The state folder has one owner.
   if (clients_) clients_->save(hub_.known_clients());

@@ -1,10 +1,20 @@
 #include "daemon/wall_time.hpp"
 
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <ctime>
 
 namespace vnet::daemon {
+
+Moment WallClock::at(Instant now) {
+  const auto unix_time = std::chrono::duration_cast<Duration>(std::chrono::system_clock::now().time_since_epoch());
+  const Duration distance = unix_time - now.time_since_epoch();
+  if (distance_ == Duration::min() || std::chrono::abs(distance - distance_) > kTolerance) distance_ = distance;
+  const Duration translated = now.time_since_epoch() + distance_;
+  const auto unix_ms = std::chrono::floor<std::chrono::milliseconds>(translated);
+  return {now, unix_ms.count(), translated - unix_ms};
+}
 
 std::string to_rfc3339(std::int64_t unix_ms) {
   constexpr std::int64_t kMillisecondsPerSecond = 1000;

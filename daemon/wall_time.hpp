@@ -13,11 +13,25 @@ namespace vnet::daemon {
 struct Moment {
   Instant now;
   std::int64_t unix_ms = 0;
+  /// How far `now` is into its millisecond.
+  Duration past{};
 
   /// `at` in milliseconds of Unix time.
   [[nodiscard]] std::int64_t unix_ms_of(Instant at) const noexcept {
-    return unix_ms + std::chrono::duration_cast<std::chrono::milliseconds>(at - now).count();
+    return unix_ms + std::chrono::floor<std::chrono::milliseconds>(at - now + past).count();
   }
+};
+
+/// Translates the loop's clock, always by the same distance, so that whoever asks twice when something happened is told
+/// the same. Only when the time of day has been set or corrected by more than kTolerance does the distance change.
+class WallClock {
+ public:
+  static constexpr Duration kTolerance = std::chrono::milliseconds{50};
+
+  [[nodiscard]] Moment at(Instant now);
+
+ private:
+  Duration distance_ = Duration::min();
 };
 
 /// `2026-11-22T16:54:09.123Z` (RFC 3339).

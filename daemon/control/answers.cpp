@@ -29,12 +29,30 @@ http::Response problem_document(int status, Json document) {
   return response;
 }
 
+/// A place that is no JSON pointer, such as 3:14 in a text that is no JSON, or a flag, is told in words.
+Json element_of(const Problem& problem) {
+  const bool points = problem.place.empty() || problem.place.starts_with('/');
+  return {{"pointer", points ? problem.place : ""},
+          {"detail", points ? problem.text : problem.place + ": " + problem.text}};
+}
+
+/// `detail`, where it is given, is what the first problem says in other words.
+Json document_of(int status, const Problems& problems, const std::string& detail) {
+  const Json first = element_of(problems.listed().front());
+  Json document = {{"status", status}, {"title", title_of(status)}};
+  document["detail"] = detail.empty() ? first["detail"] : Json(detail);
+  document["pointer"] = first["pointer"];
+  if (problems.listed().size() > 1) {
+    for (const Problem& each : problems.listed()) document["problems"].push_back(element_of(each));
+  }
+  return document;
+}
+
 int status_of(Refusal::Kind kind) {
   switch (kind) {
     case Refusal::Kind::unknown: return 404;
     case Refusal::Kind::invalid: return 400;
     case Refusal::Kind::conflict: return 409;
-    case Refusal::Kind::failed: return 500;
   }
   return 500;
 }
@@ -85,19 +103,14 @@ http::Response problem(int status, std::string_view detail, std::string_view poi
 }
 
 http::Response problem(int status, const Problems& problems) {
-  const Problem& first = problems.listed().front();
-  Json document = {{"status", status}, {"title", title_of(status)}, {"detail", first.text}, {"pointer", first.place}};
-  if (problems.listed().size() > 1) {
-    for (const Problem& each : problems.listed()) {
-      document["problems"].push_back({{"pointer", each.place}, {"detail", each.text}});
-    }
-  }
-  return problem_document(status, std::move(document));
+  return problem_document(status, document_of(status, problems, {}));
 }
 
 http::Response problem(const Refusal& refusal) {
   const int status = status_of(refusal.kind);
-  if (!refusal.problems.empty()) return problem(status, refusal.problems);
+  if (!refusal.problems.empty()) {
+    return problem_document(status, document_of(status, refusal.problems, refusal.text));
+  }
   return problem(status, refusal.text, refusal.place);
 }
 

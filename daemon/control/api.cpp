@@ -155,8 +155,9 @@ http::Response Api::dispatch(const Route& route, Call& call) {
     auto document = parse_json_text(body);
     if (!document) {
       const Problem& first = document.error().listed().front();
-      return problem(400,
-                     (body.empty() ? std::string{"the body is empty; "} : "at " + first.place + ": ") + first.text);
+      if (first.place.starts_with('/')) return problem(400, document.error());  // JSON, but nothing that we would read
+      const std::string line_and_column = first.place.empty() ? "" : "at " + first.place + ": ";
+      return problem(400, (body.empty() ? "the body is empty; " : line_and_column) + first.text);
     }
     Problems problems;
     check_schema(openapi(), openapi().at("components").at("schemas").at(route.schema), *document, problems);

@@ -4,6 +4,7 @@
 // an event `lost` how many it missed, and goes on with the oldest that is there.
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -29,15 +30,22 @@ struct Selection {
   }
 };
 
+/// A stream that says nothing for so long says so, that a reader who is gone is noticed.
+constexpr Duration kHeartbeat = std::chrono::seconds{15};
+
 class EventBody final : public http::Body {
  public:
-  EventBody(const EventBacklog& backlog, Selection selection, std::uint64_t next, bool follow)
-      : backlog_(backlog), selection_(std::move(selection)), next_(next), follow_(follow) {}
+  EventBody(const EventBacklog& backlog, Selection selection, std::uint64_t next, bool follow,
+            std::function<Moment()> clock)
+      : backlog_(backlog), selection_(std::move(selection)), clock_(std::move(clock)), next_(next), follow_(follow) {}
 
   More produce(std::string& out) override {
     constexpr std::size_t kPiece = 16 * 1024;
     constexpr int kLooksPerPiece = 1024;  // those that are not wanted cost time, too
-    if (std::exchange(begins_, false)) out += ": vnetd events\n\n";
+    if (const Instant now = clock_().now; now - last_ >= kHeartbeat) {
+      http::append_comment(out, "vnetd");
+      last_ = now;
+    }
     tell_losses(out);
     for (int looks = 0; next_ < backlog_.next(); ++looks) {
       if (out.size() >= kPiece || looks == kLooksPerPiece) return More::yes;
@@ -54,21 +62,19 @@ class EventBody final : public http::Body {
     const std::uint64_t oldest = backlog_.oldest();
     // A number beyond the newest is of another daemon whose clock went ahead.
     if (next_ >= oldest && next_ <= backlog_.next()) return;
-    const std::uint64_t missed = next_ < oldest ? oldest - next_ : 0;
-    // A number from before this daemon began says nothing about how many there were.
     Json data = {{"next", oldest}};
-    if (missed > 0 && missed <= kBelievable) data["lost"] = missed;
+    // A number from before this daemon began, or beyond all, says nothing about how many there were.
+    if (next_ >= backlog_.first() && next_ < oldest) data["lost"] = oldest - next_;
     http::append_event(out, {}, "lost", data.dump());
     next_ = oldest;
   }
 
-  static constexpr std::uint64_t kBelievable = 100'000'000;
-
   const EventBacklog& backlog_;
   Selection selection_;
+  std::function<Moment()> clock_;
   std::uint64_t next_;
   bool follow_;
-  bool begins_ = true;
+  Instant last_{};  ///< when the last heartbeat was sent
 };
 
 std::optional<std::uint64_t> parse_id(const std::string& text) {
@@ -111,7 +117,7 @@ http::Response Api::get_events(Call& call) {
   if (const std::string* kinds = call.request.parameter("kind")) selection.kinds = split(*kinds);
   http::Response response;
   response.type = "text/event-stream";
-  response.stream = std::make_unique<EventBody>(parts_.events, std::move(selection), next, follows);
+  response.stream = std::make_unique<EventBody>(parts_.events, std::move(selection), next, follows, parts_.clock);
   return response;
 }
 

@@ -7,6 +7,7 @@
 #include "daemon/config_read.hpp"
 #include "daemon/control/api.hpp"
 #include "daemon/control/views.hpp"
+#include "daemon/json_format.hpp"
 
 namespace vnet::daemon {
 
@@ -156,7 +157,9 @@ http::Response Api::put_record(Call& call) {
   if (!call.document.contains("name")) call.document["name"] = call.argument;
   DnsRecord record = read_dns_record(call.document);
   const auto in_path = dns::Name::parse(call.argument);
-  if (!in_path) return problem(400, found_expected(in_quotes(call.argument), "a domain name in the path"));
+  if (!in_path || !find_format("record-name")->matches(call.argument)) {
+    return problem(400, found_expected(in_quotes(call.argument), "a domain name in the path"));
+  }
   if (dns::Name::parse(record.name) != *in_path) {
     return problem(400, found_expected(in_quotes(record.name), "the name in the path, " + in_quotes(call.argument)),
                    "/name");

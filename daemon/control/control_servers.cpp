@@ -66,10 +66,14 @@ Result<void, std::string> ControlServers::open(const Listen& listen, Api& api, d
   if (!token) return fail(std::move(token.error()));
   options.token = std::move(*token);
   options.same_user = false;
+  const http::Handler over_tcp = [&api](http::Request& request) {
+    if (request.path != std::vector<std::string>{"v1", "take-over"}) return api.handle(request);
+    return problem(400, "a take-over passes descriptors, which needs the UNIX socket");
+  };
   const Endpoint& address = listen.control_tcp->address;
   auto tcp = tcp_listener
-                 ? http::Server::adopt(std::move(tcp_listener), to_string(address), options, poller_, clock_, handler)
-                 : http::Server::listen_tcp(address.address, address.port, options, poller_, clock_, handler);
+                 ? http::Server::adopt(std::move(tcp_listener), to_string(address), options, poller_, clock_, over_tcp)
+                 : http::Server::listen_tcp(address.address, address.port, options, poller_, clock_, over_tcp);
   if (!tcp) return fail("control address " + to_string(address) + ": " + tcp.error().to_string());
   tcp_ = std::move(*tcp);
   return {};
@@ -78,12 +82,16 @@ Result<void, std::string> ControlServers::open(const Listen& listen, Api& api, d
 Instant ControlServers::next_deadline() const {
   Instant next = unix_ ? unix_->next_deadline() : kNever;
   if (tcp_) next = std::min(next, tcp_->next_deadline());
+  if (client_count() > 0) next = std::min(next, next_wake_);
   return next;
 }
 
 void ControlServers::expire(Instant now) {
   if (unix_) unix_->expire(now);
   if (tcp_) tcp_->expire(now);
+  if (client_count() == 0 || now < next_wake_) return;
+  next_wake_ = now + kWakeInterval;
+  wake();
 }
 
 void ControlServers::wake() {

@@ -18,6 +18,8 @@ class ControlServers {
  public:
   /// Clients of each listener.
   static constexpr std::size_t kMaxClients = 64;
+  /// Streams that wait are asked this often whether they have a word to keep the connection alive.
+  static constexpr Duration kWakeInterval = std::chrono::seconds{15};
 
   ControlServers(dgram::Poller& poller, std::function<Instant()> clock) : poller_(poller), clock_(std::move(clock)) {}
 
@@ -43,6 +45,7 @@ class ControlServers {
  private:
   dgram::Poller& poller_;
   std::function<Instant()> clock_;
+  Instant next_wake_{};  ///< of streams that have nothing to say
   std::unique_ptr<http::Server> unix_;
   std::unique_ptr<http::Server> tcp_;
 };

@@ -178,6 +178,21 @@ TEST(ConfigCheck, SocketPathsAreUniqueAndFitTheSystem) {
             std::string::npos);
 }
 
+TEST(ConfigCheck, TheControlApiOnTcpHasAnAddressAndATokenFile) {
+  const auto control_tcp = [](const std::string& value) {
+    return complaints(R"({"listen": {"control_tcp": )" + value + "}}");
+  };
+  EXPECT_EQ(control_tcp(R"({"address": "127.0.0.1:7070", "token_file": "t"})"), "");
+  EXPECT_NE(control_tcp(R"({"address": "127.0.0.1:7070"})").find("token_file"), std::string::npos);
+  EXPECT_NE(control_tcp(R"({"token_file": "t"})").find("address"), std::string::npos);
+  EXPECT_NE(control_tcp(R"({"address": "localhost:80", "token_file": "t"})").find("/listen/control_tcp/address: found"),
+            std::string::npos);
+  EXPECT_NE(
+      control_tcp(R"({"address": "127.0.0.1:80", "token_file": ""})").find("/listen/control_tcp/token_file: found"),
+      std::string::npos);
+  EXPECT_NE(control_tcp(R"("127.0.0.1:7070")").find("/listen/control_tcp: found"), std::string::npos);
+}
+
 TEST(ConfigCheck, ForwardsLeadFromAFreeEndpointIntoTheNetwork) {
   const auto forwards = [](std::string_view list) {
     return complaints(R"({"networks": [{"ipv4": "10.0.0.1/24", "forwards": [)" + std::string{list} + "]}]}");

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "config_testing.hpp"
 #include "daemon/options.hpp"
 
@@ -26,9 +28,29 @@ Exit exited(const std::vector<std::string>& arguments) {
 TEST(CommandLine, NoArgumentsMeanDefaults) { EXPECT_EQ(parsed({}), Options{}); }
 
 TEST(CommandLine, EveryFlagArrives) {
-  const Options options = parsed({"--config", "a.json", "--dgram", "d.sock", "--dgram=e.sock", "--stream", "s.sock",
-                                  "--control", "c.sock", "--pcap", "p.pcapng", "--state", "st", "--log-level", "debug",
-                                  "--log-json", "--check", "--print-config"});
+  const Options options = parsed({"--config",
+                                  "a.json",
+                                  "--dgram",
+                                  "d.sock",
+                                  "--dgram=e.sock",
+                                  "--stream",
+                                  "s.sock",
+                                  "--control",
+                                  "c.sock",
+                                  "--pcap",
+                                  "p.pcapng",
+                                  "--state",
+                                  "st",
+                                  "--log-level",
+                                  "debug",
+                                  "--log-json",
+                                  "--check",
+                                  "--print-config",
+                                  "--take-over",
+                                  "--control-tcp",
+                                  "127.0.0.1:7070",
+                                  "--control-token-file",
+                                  "token"});
   EXPECT_EQ(options.config, "a.json");
   EXPECT_THAT(options.dgram, ElementsAre("d.sock", "e.sock"));
   EXPECT_THAT(options.stream, ElementsAre("s.sock"));
@@ -39,6 +61,9 @@ TEST(CommandLine, EveryFlagArrives) {
   EXPECT_TRUE(options.log_json);
   EXPECT_TRUE(options.check);
   EXPECT_TRUE(options.print_config);
+  EXPECT_TRUE(options.take_over);
+  EXPECT_EQ(options.control_tcp, "127.0.0.1:7070");
+  EXPECT_EQ(options.control_token_file, "token");
 }
 
 TEST(CommandLine, HelpNamesEveryFlagAndHasExamples) {
@@ -46,7 +71,8 @@ TEST(CommandLine, HelpNamesEveryFlagAndHasExamples) {
     const Exit exit = exited({flag});
     EXPECT_EQ(exit.code, ExitCode::ok);
     for (const char* name : {"--config", "--dgram", "--stream", "--control", "--pcap", "--state", "--log-level",
-                             "--log-json", "--check", "--print-config", "--version", "--help", "Examples:"}) {
+                             "--log-json", "--check", "--print-config", "--version", "--help", "--take-over",
+                             "--control-tcp", "--control-token-file", "Examples:"}) {
       EXPECT_THAT(exit.text, HasSubstr(name));
     }
   }
@@ -118,6 +144,38 @@ TEST(CommandLine, SocketsOfFlagsAreCheckedToo) {
   config = loaded("{}");
   EXPECT_EQ(to_string(apply_options(parsed({"--control", ""}), "/h", config), "vnetd"),
             "vnetd: --control: found an empty path; expected a path\n");
+}
+
+TEST(CommandLine, TheControlApiOnTcpNeedsAnAddressAndATokenFile) {
+  const auto problems = [](const std::vector<std::string>& arguments, Config config = loaded("{}")) {
+    return to_string(apply_options(parsed(arguments), "/h", config), "vnetd");
+  };
+  EXPECT_EQ(problems({"--control-tcp", "127.0.0.1:7070"}),
+            "vnetd: --control-tcp: found no --control-token-file; expected one: without a token anybody could "
+            "connect\n");
+  EXPECT_EQ(problems({"--control-token-file", "t"}),
+            "vnetd: --control-token-file: found no --control-tcp; expected one: the token is for TCP alone\n");
+  for (const char* const address : {"", "7070", "localhost:7070", "127.0.0.1", "127.0.0.1:0", "127.0.0.1:65536"}) {
+    const std::string said = problems({"--control-tcp", address, "--control-token-file", "t"});
+    EXPECT_THAT(said, HasSubstr("expected an address and a port such as 127.0.0.1:7070\n")) << address;
+    EXPECT_EQ(std::ranges::count(said, '\n'), 1) << said;
+  }
+  EXPECT_THAT(problems({"--control-tcp", "127.0.0.1:7070", "--control-token-file", ""}),
+              HasSubstr("vnetd: --control-token-file: found an empty path"));
+}
+
+TEST(CommandLine, FlagsCompleteTheControlApiOnTcpOfTheConfig) {
+  const std::string file = R"({"listen": {"control_tcp": {"address": "[::1]:7070", "token_file": "token"}}})";
+  Config config = loaded(file);
+  EXPECT_TRUE(apply_options(parsed({"--control-tcp", "127.0.0.1:8080"}), "/h", config).empty());
+  EXPECT_EQ(config.listen.control_tcp, (ControlTcp{parse_endpoint("127.0.0.1:8080").value(), "/etc/vnet/token"}));
+  config = loaded(file);
+  EXPECT_TRUE(apply_options(parsed({"--control-token-file", "mine"}), "/h", config).empty());
+  EXPECT_EQ(config.listen.control_tcp, (ControlTcp{parse_endpoint("[::1]:7070").value(), "/h/mine"}));
+  config = loaded("{}");
+  EXPECT_TRUE(
+      apply_options(parsed({"--control-tcp", "127.0.0.1:1", "--control-token-file", "t"}), "/h", config).empty());
+  EXPECT_EQ(config.listen.control_tcp, (ControlTcp{parse_endpoint("127.0.0.1:1").value(), "/h/t"}));
 }
 
 TEST(RuntimeFolder, FollowsTheXdgVariable) {

@@ -234,10 +234,18 @@ TEST(ConfigValues, AnEmptyArrayOfSocketsMeansNone) {
   EXPECT_EQ(listen.stream.size(), 1U);
 }
 
+TEST(ConfigValues, TheControlApiIsOnTcpOnlyWhenItIsAskedFor) {
+  EXPECT_EQ(loaded("{}").listen.control_tcp, std::nullopt);
+  const Listen listen =
+      loaded(R"({"listen": {"control_tcp": {"address": "[::1]:7070", "token_file": "secret/token"}}})").listen;
+  EXPECT_EQ(listen.control_tcp, (ControlTcp{parse_endpoint("[::1]:7070").value(), "/etc/vnet/secret/token"}));
+}
+
 TEST(ConfigPrint, LoadsAgainToTheSameConfig) {
   for (const std::string_view text : {std::string_view{"{}"}, kEveryMember,
                                       std::string_view{R"({"networks": [{"ipv6": "2052::1/64", "host_alias": "2052::9",
                                        "dhcp": {"options": {"43": [0, 255]}}, "dns": {"upstream": "none"}}],
+                                       "listen": {"control_tcp": {"address": "[::1]:1", "token_file": "t"}},
                                        "seed": 9007199254740991, "capture": {"file": "-"}})"}}) {
     const Config config = loaded(text);
     const auto again = load_config(print_config(config), {"/somewhere/else", "/run/other"});

@@ -16,9 +16,11 @@
 
 #include "daemon/dns_upstream.hpp"
 #include "dgram/socket.hpp"
-#include "tests/daemon/poll_loop.hpp"
+#include "tests/support/poll_loop.hpp"
 
 namespace vnet::daemon {
+
+using vnet::test::PollLoop;
 
 /// Where nobody listens.
 inline const dns::Endpoint kNobody{Ipv4Address{127, 0, 0, 1}, 1};

@@ -5,7 +5,7 @@
 
 #include "daemon/lease_store.hpp"
 #include "tests/daemon/lease_fixture.hpp"
-#include "tests/daemon/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace vnet::daemon {
 namespace {

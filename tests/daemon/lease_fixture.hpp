@@ -11,9 +11,11 @@
 #include <vector>
 
 #include "daemon/lease_store.hpp"
-#include "tests/daemon/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace vnet::daemon {
+
+using vnet::test::TempFolder;
 
 inline constexpr std::int64_t kStart = 1'700'000'000;  ///< Unix seconds
 

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 #include <net/if.h>
 
-#include "tests/daemon/temp_folder.hpp"
+#include "tests/support/temp_folder.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -12,6 +12,7 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using vnet::test::TempFolder;
 
 Nameserver v4(std::string_view text) { return {*Ipv4Address::parse(text), {}}; }
 Nameserver v6(std::string_view text, std::string zone = {}) { return {*Ipv6Address::parse(text), std::move(zone)}; }

@@ -72,9 +72,14 @@ def domain_name(text):
     return len(text.rstrip(".")) <= 253 and re.fullmatch(r"([A-Za-z0-9_-]{1,63}\.)*[A-Za-z0-9_-]{1,63}\.?", text) is not None
 
 
+def record_name(text):
+    return domain_name(text.removeprefix("*.")) and (len(text) <= 253 or not text.startswith("*."))
+
+
 FORMATS = {
     "name": lambda text: re.fullmatch("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", text) is not None,
     "domain-name": domain_name,
+    "record-name": record_name,
     "unicast-mac": unicast_mac,
     "ipv4": ipaddress.IPv4Address,
     "ipv6": ipv6,

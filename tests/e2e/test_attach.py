@@ -34,10 +34,11 @@ class Passed(harness.Case):
         return self.api.get('/v1/nics/alice')
 
     def descriptors(self):
+        """Among them may be a connection that has just ended, so that a look before is at most one too high."""
         return len(os.listdir(f'/proc/{self.daemon.pid}/fd'))
 
     def attach(self, kind):
-        """Passes one end of a pair; the NIC at the other. Ours of the passed end is closed, as a launcher's would be."""
+        """Passes one end of a pair; the NIC at the other. Our copy of what was passed is closed, as a launcher's is."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, KINDS[kind])
         self.addCleanup(ours.close)
         with theirs:
@@ -77,7 +78,7 @@ class Passed(harness.Case):
                 self.assertIsNone(nic['attachment'])
                 self.assertEqual((nic['name'], nic['mac'], nic['network']), ('alice', ALICE, 'lan'))
                 self.assertIn(address, [lease['ip'] for lease in self.api.get('/v1/leases') if lease['mac'] == ALICE])
-                harness.eventually(lambda: self.descriptors() == before, what='the descriptor closed')
+                harness.eventually(lambda: self.descriptors() <= before, what='the descriptor closed')
 
     def test_another_descriptor_takes_the_nic_over_and_the_first_is_closed(self):
         bob = self.dgram_nic(self.daemon, BOB)
@@ -90,7 +91,7 @@ class Passed(harness.Case):
             self.assert_carries(bob, second, b'to the second')  # which has said nothing yet
             self.assert_ended(first)
             first = second
-        harness.eventually(lambda: self.descriptors() == held, what='as many descriptors as before')
+        harness.eventually(lambda: self.descriptors() <= held, what='as many descriptors as before')
 
     def test_a_peer_that_goes_away_detaches_its_nic(self):
         bob = self.dgram_nic(self.daemon, BOB)
@@ -104,7 +105,7 @@ class Passed(harness.Case):
                 bob.send(experiment(ALICE, BOB, b'are you there'))  # a pair of datagrams has no other sign
                 self.assertEqual(events.wait(lambda event: event['nic'] == 'alice')['mac'], ALICE)
                 self.assertIsNone(self.nic()['attachment'])
-        harness.eventually(lambda: self.descriptors() == before, what='all descriptors closed')
+        harness.eventually(lambda: self.descriptors() <= before, what='all descriptors closed')
 
     def test_a_stream_may_cut_its_records_anywhere(self):
         bob = self.dgram_nic(self.daemon, BOB)
@@ -145,7 +146,7 @@ class Passed(harness.Case):
                     reply = self.api.request('POST', ATTACH, fds=[each.fileno() for each in wrong])
                     self.assertEqual((reply.status, reply.type), (400, 'application/problem+json'), reply.body)
                     self.assertIn(word, reply.json()['detail'])
-        harness.eventually(lambda: self.descriptors() == before, what='no descriptor left behind')
+        harness.eventually(lambda: self.descriptors() <= before, what='no descriptor left behind')
         self.assertTrue(alice.arp(DEFAULT_GATEWAY), 'what was attached before still is')
         self.assertEqual(self.nic()['attachment']['since'], since)
 
@@ -157,7 +158,7 @@ class Passed(harness.Case):
         for method, path, status in (('GET', '/v1/status', 200), ('POST', '/v1/nics/nobody/attach', 404),
                                      ('DELETE', ATTACH, 409), ('GET', '/nowhere', 404)):
             self.assertEqual(self.api.request(method, path, fds=[ends[0].fileno()]).status, status, path)
-        harness.eventually(lambda: self.descriptors() == before, what='no descriptor left behind')
+        harness.eventually(lambda: self.descriptors() <= before, what='no descriptor left behind')
 
     def test_detaching_what_is_not_attached_is_a_conflict(self):
         reply = self.api.request('DELETE', ATTACH)

@@ -393,6 +393,54 @@ TEST(Writer, RotationKeepsOnlySoManyFiles) {
   EXPECT_THAT(folder.names(), ElementsAre("run.8.pcapng", "run.9.pcapng", "run.pcapng"));
 }
 
+TEST(Writer, AFileThatIsThereIsEmptiedUnlessItIsToBeKept) {
+  const TemporaryFolder folder;
+  const auto put = [&](const char* name, std::string_view text) { std::ofstream{folder / name} << text; };
+  const auto content = [&](const char* name) { return std::string{as_text(read_file(folder / name))}; };
+  put("run.pcapng", "old");
+  auto writer = create_with_interfaces({.path = folder / "run.pcapng"});
+  finish(writer);
+  EXPECT_THAT(folder.names(), ElementsAre("run.pcapng"));
+
+  put("run.pcapng", "older");
+  put("run.1.pcapng", "somebody's");
+  writer = create_with_interfaces({.path = folder / "run.pcapng", .keep_existing = true});
+  writer->record(kAlice, Direction::inbound, arp_request(), kStart);
+  finish(writer);
+  EXPECT_THAT(folder.names(), ElementsAre("run.1.pcapng", "run.2.pcapng", "run.pcapng"));
+  EXPECT_EQ(content("run.1.pcapng"), "somebody's");
+  EXPECT_EQ(content("run.2.pcapng"), "older");
+  EXPECT_EQ(of_type(read_blocks(read_file(folder / "run.pcapng")), block_type::kPacket).size(), 1U);
+}
+
+TEST(Writer, WhatIsKeptIsNotCountedAmongTheFilesOfARotation) {
+  const TemporaryFolder folder;
+  std::ofstream{folder / "run.pcapng"} << "old";
+  auto writer =
+      create_with_interfaces({.path = folder / "run.pcapng", .rotate_bytes = 1, .keep = 1, .keep_existing = true});
+  for (int i = 0; i < 4; ++i) writer->record(kAlice, Direction::inbound, arp_request(), kStart);
+  finish(writer);
+  EXPECT_THAT(folder.names(), ElementsAre("run.1.pcapng", "run.4.pcapng", "run.pcapng"));
+}
+
+TEST(Writer, NothingIsPutAsideForAnEmptyFileOrADevice) {
+  const TemporaryFolder folder;
+  std::ofstream{folder / "run.pcapng"};
+  auto writer = create_with_interfaces({.path = folder / "run.pcapng", .keep_existing = true});
+  finish(writer);
+  EXPECT_THAT(folder.names(), ElementsAre("run.pcapng"));
+  writer = create_with_interfaces({.path = "/dev/null", .keep_existing = true});
+  finish(writer);
+  EXPECT_TRUE(std::filesystem::exists("/dev/null"));
+}
+
+TEST(Writer, AWrongFilterPutsNothingAside) {
+  const TemporaryFolder folder;
+  std::ofstream{folder / "run.pcapng"} << "old";
+  EXPECT_FALSE(Writer::create({.path = folder / "run.pcapng", .filter = "bogus&", .keep_existing = true}));
+  EXPECT_THAT(folder.names(), ElementsAre("run.pcapng"));
+}
+
 TEST(Writer, MistakesAreReportedBeforeAnythingRuns) {
   const TemporaryFolder folder;
   Pipe pipe;

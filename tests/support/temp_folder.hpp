@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-namespace vnet::daemon {
+namespace vnet::test {
 
 class TempFolder {
  public:
@@ -42,4 +42,4 @@ class TempFolder {
   std::string path_;
 };
 
-}  // namespace vnet::daemon
+}  // namespace vnet::test

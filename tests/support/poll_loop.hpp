@@ -3,12 +3,13 @@
 
 #include <poll.h>
 
+#include <cstddef>
 #include <map>
 #include <vector>
 
 #include "dgram/client.hpp"
 
-namespace vnet::daemon {
+namespace vnet::test {
 
 class PollLoop final : public dgram::Poller {
  public:
@@ -27,9 +28,15 @@ class PollLoop final : public dgram::Poller {
       if (ready.revents == 0 || entry == entries_.end()) continue;
       const bool failed = (ready.revents & (POLLERR | POLLHUP)) != 0;
       const auto is = [&](short event) { return ((failed ? entry->second.events : ready.revents) & event) != 0; };
+      ++turns_;
       entry->second.watched->on_ready(is(POLLIN), is(POLLOUT));
     }
     return true;
+  }
+  /// Turns until nothing is ready.
+  void settle() {
+    while (turn(0)) {
+    }
   }
   /// Turns until `done` or for ten seconds. False: it never was.
   template <typename Done>
@@ -39,6 +46,9 @@ class PollLoop final : public dgram::Poller {
   }
 
   [[nodiscard]] std::size_t watched() const { return entries_.size(); }
+  [[nodiscard]] bool watches(int fd) const { return entries_.contains(fd); }
+  /// Calls of on_ready so far.
+  [[nodiscard]] std::size_t turns() const { return turns_; }
 
  private:
   struct Entry {
@@ -46,6 +56,7 @@ class PollLoop final : public dgram::Poller {
     dgram::Watched* watched = nullptr;
   };
   std::map<int, Entry> entries_;
+  std::size_t turns_ = 0;
 };
 
-}  // namespace vnet::daemon
+}  // namespace vnet::test
