@@ -263,10 +263,10 @@ TEST_F(TakeOverDocument, EveryMemberOfItsPartsIsLookedAt) {
 
 TEST_F(TakeOverDocument, ADescriptorIsGivenOnceAndMustHaveCome) {
   Json twice = document;
-  twice["control"] = 0;
+  twice["control"] = 0U;
   EXPECT_THAT(read_estate(estate(twice), {}).error(), HasSubstr("a descriptor that did not come"));
   Json beyond = document;
-  beyond["control"] = 1000;
+  beyond["control"] = 1000U;
   EXPECT_FALSE(read_estate(estate(beyond), {}));
   Json negative = document;
   negative["control"] = -1;

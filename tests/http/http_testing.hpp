@@ -159,6 +159,7 @@ class ServerTest : public testing::Test {
   PollLoop loop_;
   Instant now_{1000s};
   std::function<Response(Request&)> handler_ = echo;
+  BodyLog log_;  ///< outlives the bodies that the server still has at the end
   std::unique_ptr<Server> server_;
 };
 

@@ -140,7 +140,7 @@ TEST_F(StreamTest, is_destroyed_with_the_server) {
 }
 
 TEST_F(ServerTest, makes_a_long_list_no_faster_than_it_is_read) {
-  BodyLog log;
+  BodyLog& log = log_;
   constexpr std::size_t kTotal = 64 << 20;
   handler_ = [&](Request&) {
     Response response;
@@ -165,7 +165,7 @@ TEST_F(ServerTest, makes_a_long_list_no_faster_than_it_is_read) {
 }
 
 TEST_F(ServerTest, serves_others_between_the_pieces_of_a_list) {
-  BodyLog log;
+  BodyLog& log = log_;
   handler_ = [&](Request& request) {
     if (request.target != "/list") return echo(request);
     Response response;
@@ -183,7 +183,7 @@ TEST_F(ServerTest, serves_others_between_the_pieces_of_a_list) {
 }
 
 TEST_F(ServerTest, cuts_off_a_reader_of_a_list_that_takes_nothing) {
-  BodyLog log;
+  BodyLog& log = log_;
   handler_ = [&](Request&) {
     Response response;
     response.stream = std::make_unique<CountedBody>(log, 64 << 20);
