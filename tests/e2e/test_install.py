@@ -3,6 +3,7 @@
 import subprocess
 
 import harness
+import needs
 
 
 class Install(harness.Case):
@@ -17,5 +18,9 @@ class Install(harness.Case):
         default = prefix / 'share/vnet/configs/default.json'
         subprocess.run([prefix / 'bin/vnetd', '--config', default, '--check'], check=True, timeout=20,
                        capture_output=True)
+        completions = {'bash': 'bash-completion/completions/vnet', 'zsh': 'zsh/site-functions/_vnet'}
+        needs.tools(bash='bash', zsh='zsh')
+        for shell, file in completions.items():
+            subprocess.run([shell, '-n', prefix / 'share' / file], check=True, timeout=20)
         for page in ('man8/vnetd.8', 'man1/vnet.1', 'man5/vnet.json.5'):
             self.assertIn('.Dd', (prefix / 'share/man' / page).read_text(encoding='utf-8'))
