@@ -10,7 +10,9 @@ namespace {
 constexpr std::string_view kLineBreaks = "\r\n";
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-bool is_one_line(std::string_view text) { return text.find_first_of(kLineBreaks) == std::string_view::npos; }
+[[maybe_unused]] bool is_one_line(std::string_view text) {
+  return text.find_first_of(kLineBreaks) == std::string_view::npos;
+}
 
 void append_field(std::string& out, std::string_view name, std::string_view value) {
   assert(is_one_line(value));
