@@ -57,16 +57,21 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.dhcp = dhcp_config(from);
   network.domain = from.dns.domain;
   network.search = from.dns.search;
-  for (const DnsRecord& record : from.dns.records) network.records.push_back(record_of(record));
+  for (const DnsRecord& record : records_of(config, from)) network.records.push_back(record_of(record));
+  return network;
+}
+
+std::vector<DnsRecord> records_of(const Config& config, const Network& network) {
+  std::vector<DnsRecord> records = network.dns.records;
   // A service is a name that every network can look up, whatever stands behind it.
   for (const Service& service : config.services) {
-    dns::Record record;
-    record.name = name_of(service.name);
+    DnsRecord record;
+    record.name = service.name;
     record.a = service.ipv4;
     record.aaaa = service.ipv6;
-    if (!record.a.empty() || !record.aaaa.empty()) network.records.push_back(std::move(record));
+    if (!record.a.empty() || !record.aaaa.empty()) records.push_back(std::move(record));
   }
-  return network;
+  return records;
 }
 
 dns::Record record_of(const DnsRecord& from) {

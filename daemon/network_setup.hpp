@@ -22,6 +22,8 @@ namespace vnet::daemon {
 /// The capture of the configuration file, as a request.
 [[nodiscard]] CaptureRequest configured_capture(const Capture& capture);
 
+/// What a network answers for beside its NICs: its own records, and the names of services.
+[[nodiscard]] std::vector<DnsRecord> records_of(const Config& config, const Network& network);
 [[nodiscard]] dns::Record record_of(const DnsRecord& record);
 
 /// The index of the network called `name`, which exists: the configuration was checked.

@@ -19,19 +19,6 @@ namespace {
 
 constexpr std::string_view kCause = "the configuration was changed";
 
-/// What a network answers for beside its NICs: its own records, and the names of services.
-std::vector<DnsRecord> records_of(const Config& config, const Network& network) {
-  std::vector<DnsRecord> records = network.dns.records;
-  for (const Service& service : config.services) {
-    DnsRecord record;
-    record.name = service.name;
-    record.a = service.ipv4;
-    record.aaaa = service.ipv6;
-    if (!record.a.empty() || !record.aaaa.empty()) records.push_back(std::move(record));
-  }
-  return records;
-}
-
 /// Whether the gateway must be made anew: everything but the records, which change one by one.
 bool needs_new_gateway(Network before, Network after) {
   before.dns.records.clear();
@@ -333,6 +320,7 @@ Outcome<Reloaded> Operations::reload(Config file) {
   for (const std::string& dropped : apply_changes(changes(), wanted)) parts_.notice(dropped);
   ConfigChanges changed = compare_configs(file_, file);
   wanted.listen.control = now_.listen.control;
+  wanted.listen.control_tcp = now_.listen.control_tcp;
   wanted.state = now_.state;
   wanted.seed = now_.seed;
   Reload reload{*this, wanted};
