@@ -136,7 +136,7 @@ void add_nic_commands(CommandTree& tree) {
   CLI::App& nic =
       tree.add(tree.root(), "nic", "One NIC: show it, set its link, move it, detach it; add and remove NICs",
                "  vnet nic alice                               all there is to know about it\n"
-               "  vnet nic alice link down                     its guest sees the cable pulled\n"
+               "  vnet nic alice link down                     no frames from it and none for it\n"
                "  vnet nic alice move lab                      to another network\n"
                "  vnet nic alice detach                        end its attachment\n"
                "  vnet nic add carol --network lab             see vnet nic add --help\n"

@@ -110,6 +110,11 @@ CaptureRequest configured_capture(const Capture& capture) {
   return {"config", capture.file, {}, capture.filter, capture.snaplen, capture.rotate_mb, capture.keep};
 }
 
+const Nic* find_nic(const Config& config, const MacAddress& mac) {
+  const auto found = std::ranges::find(config.nics, mac, &Nic::mac);
+  return found == config.nics.end() ? nullptr : &*found;
+}
+
 std::size_t network_index(const Config& config, std::string_view name) {
   const auto found = std::ranges::find(config.networks, name, &Network::name);
   return static_cast<std::size_t>(found - config.networks.begin());

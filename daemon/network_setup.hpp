@@ -26,6 +26,9 @@ namespace vnet::daemon {
 [[nodiscard]] std::vector<DnsRecord> records_of(const Config& config, const Network& network);
 [[nodiscard]] dns::Record record_of(const DnsRecord& record);
 
+/// The NIC with that MAC address; null: there is none.
+[[nodiscard]] const Nic* find_nic(const Config& config, const MacAddress& mac);
+
 /// The index of the network called `name`, which exists: the configuration was checked.
 [[nodiscard]] std::size_t network_index(const Config& config, std::string_view name);
 

@@ -20,10 +20,7 @@ Refusal refusal_of(const Problems& problems) {
   return {Refusal::Kind::invalid, first.place, first.text, problems};
 }
 
-std::optional<Nic> find_nic(const Config& config, const MacAddress& mac) {
-  const auto found = std::ranges::find(config.nics, mac, &Nic::mac);
-  return found == config.nics.end() ? std::nullopt : std::optional{*found};
-}
+std::optional<Nic> copy_of(const Nic* nic) { return nic == nullptr ? std::nullopt : std::optional{*nic}; }
 
 std::optional<DnsRecord> find_record(const Network& network, const std::string& name) {
   const auto found = std::ranges::find(network.dns.records, name, &DnsRecord::name);
@@ -80,7 +77,7 @@ void Operations::save_all() {
 
 void Operations::save_nic(const MacAddress& mac) {
   RuntimeChanges change;
-  change.nics.push_back({{find_nic(file_, mac), find_nic(now_, mac)}, mac});
+  change.nics.push_back({{copy_of(find_nic(file_, mac)), copy_of(find_nic(now_, mac))}, mac});
   save(std::move(change));
 }
 
@@ -109,9 +106,7 @@ Outcome<std::size_t> Operations::find_network(const std::string& name, std::stri
 
 Nic Operations::nic_now(l2::PortId port) const {
   const network::NicConfig& config = fabric().nic(port).config;
-  const auto found = std::ranges::find(now_.nics, config.mac, &Nic::mac);
-  Nic nic;
-  if (found != now_.nics.end()) nic = *found;
+  Nic nic = copy_of(find_nic(now_, config.mac)).value_or(Nic{});
   nic.name = config.name;
   nic.mac = config.mac;
   nic.network = network_name(config.network);

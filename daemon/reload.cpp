@@ -39,11 +39,6 @@ bool has_path(const std::vector<ListenEntry>& entries, const std::string& path) 
   return std::ranges::find(entries, path, &ListenEntry::path) != entries.end();
 }
 
-const Nic* find_nic(const Config& config, const MacAddress& mac) {
-  const auto found = std::ranges::find(config.nics, mac, &Nic::mac);
-  return found == config.nics.end() ? nullptr : &*found;
-}
-
 /// In whatever case, as the fabric finds it.
 const Network* network_named(const Config& config, const std::string& name) {
   const auto is_it = [wanted = network::lower_case(name)](const Network& network) {

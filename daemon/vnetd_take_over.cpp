@@ -6,6 +6,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "daemon/network_setup.hpp"
 #include "daemon/vnetd.hpp"
 
 namespace vnet::daemon {
@@ -98,8 +99,8 @@ void Vnetd::succeed(const Startup& startup) {
     if (left.socket.kind == Kind::dgram && !lists(startup.now.listen.dgram, path)) hub_.close_dgram(path, kCause);
     if (left.socket.kind == Kind::stream && !lists(startup.now.listen.stream, path)) hub_.close_stream(path, kCause);
     if (left.socket.kind != Kind::own || !left.socket.mac) continue;
-    const auto nic = std::ranges::find(startup.now.nics, *left.socket.mac, &Nic::mac);
-    if (nic == startup.now.nics.end() || nic->dgram != path) hub_.close_own(fabric_.find(*left.socket.mac), kCause);
+    const Nic* const nic = find_nic(startup.now, *left.socket.mac);
+    if (nic == nullptr || nic->dgram != path) hub_.close_own(fabric_.find(*left.socket.mac), kCause);
   }
   spdlog::info("took over {} sockets and {} leases", startup.predecessor->sockets.size(),
                startup.predecessor->leases.size());

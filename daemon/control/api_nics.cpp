@@ -8,6 +8,7 @@
 #include "daemon/config_words.hpp"
 #include "daemon/control/api.hpp"
 #include "daemon/control/views.hpp"
+#include "daemon/network_setup.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -24,9 +25,8 @@ bool is_absolute(const std::string& path) { return path.starts_with('/'); }
 }  // namespace
 
 Json Api::view(l2::PortId port) const {
-  const auto& nics = parts_.operations.config().nics;
-  const auto configured = std::ranges::find(nics, parts_.fabric.nic(port).config.mac, &Nic::mac);
-  return nic_view(parts_.fabric, port, configured == nics.end() ? nullptr : &*configured, parts_.clock());
+  const Nic* const configured = find_nic(parts_.operations.config(), parts_.fabric.nic(port).config.mac);
+  return nic_view(parts_.fabric, port, configured, parts_.clock());
 }
 
 http::Response Api::get_nics(Call& call) {

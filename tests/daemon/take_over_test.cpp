@@ -45,8 +45,7 @@ class TakeOverWire : public testing::Test {
   }
   /// Waits for the word and writes a document as it is.
   static void write_raw(const dgram::Fd& end, std::string_view text, std::optional<std::size_t> length = {}) {
-    std::array<char, 3> go{};
-    EXPECT_EQ(::recv(end.get(), go.data(), go.size(), MSG_WAITALL), 3);
+    EXPECT_TRUE(hear_first_word(end));
     std::array<std::uint8_t, 4> prefix{};
     store_be(prefix.data(), static_cast<std::uint32_t>(length.value_or(text.size())));
     EXPECT_EQ(::send(end.get(), prefix.data(), prefix.size(), MSG_NOSIGNAL), 4);
