@@ -17,7 +17,7 @@
 #include "dhcp/server.hpp"
 #include "network/event.hpp"
 #include "network/nic_names.hpp"
-#include "network/outbox.hpp"
+#include "packet/outbox.hpp"
 #include "network/source_guard.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ethernet.hpp"

@@ -23,7 +23,7 @@
 #include "network/neighbor_discovery.hpp"
 #include "network/nic.hpp"
 #include "network/nic_names.hpp"
-#include "network/outbox.hpp"
+#include "packet/outbox.hpp"
 #include "network/source_guard.hpp"
 #include "network/tcp_endpoint.hpp"
 #include "network/token_bucket.hpp"

@@ -8,7 +8,7 @@
 
 #include "dns/server.hpp"
 #include "network/dns_tcp.hpp"
-#include "network/outbox.hpp"
+#include "packet/outbox.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"

@@ -18,7 +18,7 @@
 #include <string>
 #include <vector>
 
-#include "network/outbox.hpp"
+#include "packet/outbox.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ip.hpp"
 #include "packet/random.hpp"

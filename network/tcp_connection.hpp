@@ -16,7 +16,7 @@
 
 #include "network/tcp_receiver.hpp"
 #include "network/tcp_sender.hpp"
-#include "network/tcp_wire.hpp"
+#include "packet/tcp.hpp"
 #include "packet/time.hpp"
 #include "packet/transport.hpp"
 

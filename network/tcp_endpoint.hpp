@@ -15,9 +15,9 @@
 #include <map>
 #include <unordered_map>
 
-#include "network/siphash.hpp"
+#include "packet/siphash.hpp"
 #include "network/tcp_connection.hpp"
-#include "network/tcp_wire.hpp"
+#include "packet/tcp.hpp"
 #include "packet/random.hpp"
 #include "packet/time.hpp"
 #include "packet/transport.hpp"

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "network/tcp_wire.hpp"
+#include "packet/tcp.hpp"
 
 namespace vnet::network {
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cassert>
 
-#include "network/tcp_wire.hpp"
+#include "packet/tcp.hpp"
 
 namespace vnet::network {
 TcpSender::TcpSender(std::uint32_t initial_sequence, std::size_t mss, std::uint16_t window,

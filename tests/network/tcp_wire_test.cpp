@@ -1,4 +1,4 @@
-#include "network/tcp_wire.hpp"
+#include "packet/tcp.hpp"
 
 #include "tests/network/tcp_bench.hpp"
 

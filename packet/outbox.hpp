@@ -13,7 +13,7 @@
 #include "packet/bytes.hpp"
 #include "packet/frame_builder.hpp"
 
-namespace vnet::network {
+namespace vnet {
 
 class Outbox {
  public:
@@ -56,4 +56,4 @@ class Outbox {
   std::uint64_t refused_ = 0;
 };
 
-}  // namespace vnet::network
+}  // namespace vnet

@@ -1,24 +1,67 @@
-#include "network/tcp_wire.hpp"
+#include "packet/tcp.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cassert>
 #include <chrono>
 
-namespace vnet::network {
+namespace vnet {
 namespace {
 
 constexpr std::uint8_t kOptionEnd = 0;
 constexpr std::uint8_t kOptionNop = 1;
 constexpr std::uint8_t kOptionMss = 2;
+constexpr std::uint8_t kOptionWindowScale = 3;
+constexpr std::uint8_t kOptionSackPermitted = 4;
+constexpr std::uint8_t kOptionSack = 5;
 constexpr std::uint8_t kMssOptionSize = 4;
+constexpr std::uint8_t kWindowScaleOptionSize = 3;
+constexpr std::uint8_t kSackPermittedOptionSize = 2;
+constexpr std::size_t kSackBlockSize = 8;
+constexpr std::size_t kMaxOptionBytes = 40;
 
 bool is_ipv4(const TcpFlow& flow) noexcept { return std::holds_alternative<Ipv4Address>(flow.remote); }
 
+/// The header's options, padded to words with no-operations in front, as everybody does.
+void write_options(ByteWriter& out, const TcpHeader& header) noexcept {
+  if (header.mss != 0) {
+    out.u8(kOptionMss);
+    out.u8(kMssOptionSize);
+    out.be16(header.mss);
+  }
+  if (header.window_scale) {
+    out.u8(kOptionNop);
+    out.u8(kOptionWindowScale);
+    out.u8(kWindowScaleOptionSize);
+    out.u8(*header.window_scale);
+  }
+  if (header.sack_permitted) {
+    out.u8(kOptionNop);
+    out.u8(kOptionNop);
+    out.u8(kOptionSackPermitted);
+    out.u8(kSackPermittedOptionSize);
+  }
+  if (!header.sack.empty()) {
+    out.u8(kOptionNop);
+    out.u8(kOptionNop);
+    out.u8(kOptionSack);
+    out.u8(static_cast<std::uint8_t>(2 + header.sack.size() * kSackBlockSize));
+    for (const SequenceRange& block : header.sack) {
+      out.be32(block.begin);
+      out.be32(block.end);
+    }
+  }
+}
+
 /// The TCP header in front of the payload, checksummed.
 template <typename Address>
-void prepend_tcp(FrameBuilder& frame, const Address& source, const Address& destination, const TcpFlow& flow,
-                 const TcpHeader& header) noexcept {
-  const std::size_t header_size = TcpSegment::kMinHeaderSize + (header.mss == 0 ? 0 : kMssOptionSize);
+void prepend_header(FrameBuilder& frame, const Address& source, const Address& destination, const TcpFlow& flow,
+                    const TcpHeader& header) noexcept {
+  std::array<std::uint8_t, kMaxOptionBytes> storage{};
+  ByteWriter options{storage};
+  write_options(options, header);
+  assert(options.ok());
+  const std::size_t header_size = TcpSegment::kMinHeaderSize + options.position();
   std::uint8_t* at = frame.prepend(header_size);
   if (at == nullptr) return;
   ByteWriter out{{at, header_size}};
@@ -31,11 +74,7 @@ void prepend_tcp(FrameBuilder& frame, const Address& source, const Address& dest
   out.be16(header.window);
   out.be16(0);  // checksum
   out.be16(0);  // urgent pointer
-  if (header.mss != 0) {
-    out.u8(kOptionMss);
-    out.u8(kMssOptionSize);
-    out.be16(header.mss);
-  }
+  out.bytes(options.written());
   const std::uint16_t sum =
       Checksum{}.add_pseudo(source, destination, ip_protocol::kTcp, frame.size()).add(frame.bytes()).finish();
   store_be(at + 16, sum);
@@ -72,37 +111,51 @@ std::uint16_t mss_for_mtu(const TcpFlow& flow, std::size_t mtu) noexcept {
   return static_cast<std::uint16_t>(mtu - ip_header - TcpSegment::kMinHeaderSize);
 }
 
-std::optional<std::uint16_t> find_mss(ByteView options) noexcept {
+TcpOptions TcpOptions::parse(ByteView options) noexcept {
+  TcpOptions found;
   ByteReader in{options};
   while (in.remaining() > 0) {
     const std::uint8_t kind = in.u8();
-    if (kind == kOptionEnd) return std::nullopt;
+    if (kind == kOptionEnd) break;
     if (kind == kOptionNop) continue;
     const std::uint8_t length = in.u8();
-    if (!in.ok() || length < 2) return std::nullopt;
-    if (kind == kOptionMss && length == kMssOptionSize) {
-      const std::uint16_t mss = in.be16();
-      return in.ok() ? std::optional{mss} : std::nullopt;
+    if (!in.ok() || length < 2 || length - std::size_t{2} > in.remaining()) break;
+    ByteReader value{in.bytes(length - std::size_t{2})};
+    if (kind == kOptionMss && length == kMssOptionSize) found.mss = value.be16();
+    if (kind == kOptionWindowScale && length == kWindowScaleOptionSize) {
+      found.window_scale = std::min(value.u8(), kMaxWindowScale);
     }
-    in.skip(length - std::size_t{2});
+    if (kind == kOptionSackPermitted && length == kSackPermittedOptionSize) found.sack_permitted = true;
+    if (kind == kOptionSack) {
+      while (value.remaining() >= kSackBlockSize && found.sack_count < kMaxSackBlocks) {
+        const std::uint32_t begin = value.be32();
+        found.sack[found.sack_count++] = {begin, value.be32()};
+      }
+    }
   }
-  return std::nullopt;
+  return found;
 }
 
-void build_tcp(FrameBuilder& frame, const TcpFlow& flow, const TcpHeader& header, ByteView payload) noexcept {
+std::optional<std::uint16_t> find_mss(ByteView options) noexcept { return TcpOptions::parse(options).mss; }
+
+void prepend_tcp(FrameBuilder& frame, const TcpFlow& flow, const TcpHeader& header) noexcept {
   assert(flow.local.index() == flow.remote.index());
-  frame.append_payload(payload);
   if (is_ipv4(flow)) {
     const auto source = std::get<Ipv4Address>(flow.local);
     const auto destination = std::get<Ipv4Address>(flow.remote);
-    prepend_tcp(frame, source, destination, flow, header);
+    prepend_header(frame, source, destination, flow, header);
     frame.prepend_ipv4(source, destination, ip_protocol::kTcp);
   } else {
     const auto& source = std::get<Ipv6Address>(flow.local);
     const auto& destination = std::get<Ipv6Address>(flow.remote);
-    prepend_tcp(frame, source, destination, flow, header);
+    prepend_header(frame, source, destination, flow, header);
     frame.prepend_ipv6(source, destination, ip_protocol::kTcp);
   }
 }
 
-}  // namespace vnet::network
+void build_tcp(FrameBuilder& frame, const TcpFlow& flow, const TcpHeader& header, ByteView payload) noexcept {
+  frame.append_payload(payload);
+  prepend_tcp(frame, flow, header);
+}
+
+}  // namespace vnet

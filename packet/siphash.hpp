@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <span>
 
-namespace vnet::network {
+namespace vnet {
 
 struct SipHashKey {
   std::uint64_t low = 0;
@@ -55,4 +55,4 @@ struct SipState {
   return state.a ^ state.b ^ state.c ^ state.d;
 }
 
-}  // namespace vnet::network
+}  // namespace vnet
