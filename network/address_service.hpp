@@ -17,10 +17,10 @@
 #include "dhcp/server.hpp"
 #include "network/event.hpp"
 #include "network/nic_names.hpp"
-#include "packet/outbox.hpp"
 #include "network/source_guard.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ethernet.hpp"
+#include "packet/outbox.hpp"
 #include "packet/time.hpp"
 
 namespace vnet::network {

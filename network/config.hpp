@@ -8,6 +8,7 @@
 
 #include "dhcp/server.hpp"
 #include "dns/server.hpp"
+#include "nat/egress_rules.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
 #include "packet/time.hpp"
@@ -30,6 +31,10 @@ struct NetworkConfig {
   std::vector<std::string> search;
   std::vector<dns::Record> records;
   l2::MacTable::Limits mac_limits;
+  std::optional<nat::EgressRules> egress;  ///< in effect when the fabric has the host's sockets; none: no way out
+  std::optional<IpAddress> host_alias;     ///< by which guests reach the host's loopback; none: not at all
+  Duration udp_timeout = std::chrono::seconds{300};
+  Duration tcp_established_timeout = std::chrono::seconds{7440};
 };
 
 }  // namespace vnet::network

@@ -103,6 +103,7 @@ bool Fabric::may_move(l2::PortId port, Instant now) {
 void Fabric::attach(l2::PortId port, AttachmentKind kind, std::string peer, Instant now) {
   Nic& nic = at(port);
   nic.attachment = {kind, std::move(peer), now};
+  nic.backlog_frames = nic.backlog_bytes = 0;  // what its predecessor still had is no burden of its
   nic.has_left = false;
   set_live(port, nic.is_live());
   report(EventKind::nic_attached, port, nic.attachment.peer, to_string(kind), now);
@@ -143,7 +144,9 @@ void Fabric::set_live(l2::PortId port, bool live) {
 Instant Fabric::next_deadline() const {
   Instant next = next_linger_check_;
   for (const auto& network : networks_) {
-    if (network) next = std::min(next, network->gateway.next_deadline());
+    if (!network) continue;
+    next = std::min(next, network->gateway.next_deadline());
+    if (network->egress) next = std::min(next, network->egress->next_deadline());
   }
   return next;
 }
@@ -152,6 +155,10 @@ void Fabric::expire(Instant now) {
   for (const auto& network : networks_) {
     if (!network) continue;
     network->gateway.expire(now);
+    if (network->egress && now >= network->egress->next_deadline()) {
+      network->now = now;
+      network->egress->expire(now);
+    }
     forward_from_gateway(*network, now);
   }
   if (now >= next_linger_check_) expire_detached(now);

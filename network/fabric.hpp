@@ -33,6 +33,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "nat/egress.hpp"
 #include "network/config.hpp"
 #include "network/event.hpp"
 #include "network/gateway.hpp"
@@ -117,6 +118,20 @@ class Fabric {
   void on_upstream(std::size_t network, std::uint64_t handle, ByteView message, Instant now);
   void on_upstream_error(std::size_t network, std::uint64_t handle, Instant now);
 
+  // Egress: what guests exchange with the real world, through sockets of the host; see nat/egress.hpp. Networks whose
+  // configuration has it enabled have one, once the sockets are there.
+
+  /// `sockets` outlives the fabric.
+  void open_egress(nat::HostSockets& sockets);
+  /// Null where the network has none.
+  [[nodiscard]] nat::Egress* egress(std::size_t network) noexcept { return networks_[network]->egress.get(); }
+  [[nodiscard]] const nat::Egress* egress(std::size_t network) const noexcept {
+    return networks_[network]->egress.get();
+  }
+  /// What a socket has to say; `end_host_events` follows after the last of those that came together.
+  void on_host(nat::FlowId id, nat::HostEvents events, Instant now);
+  void end_host_events(Instant now);
+
   // Time.
 
   [[nodiscard]] Instant next_deadline() const;
@@ -160,20 +175,26 @@ class Fabric {
   [[nodiscard]] std::size_t max_frame_size() const noexcept;
 
  private:
-  struct Network {
-    Network(NetworkConfig c, Random& random, const dns::RandomSource& dns_random, EventLog& events)
+  struct Network final : nat::PortRoom {
+    Network(NetworkConfig c, Random& random, const dns::RandomSource& dns_random, EventLog& events,
+            const std::deque<Nic>& all_nics)
         : config(std::move(c)),
           table(config.mac_limits, random.next()),
           guard(config.ipv6),
-          gateway(config, random, dns_random, events, guard) {
+          gateway(config, random, dns_random, events, guard),
+          nics(all_nics) {
       table.pin(config.mac, l2::kGatewayPort);
     }
+    [[nodiscard]] std::size_t frames(const MacAddress& guest, std::size_t frame_bytes) const override;
 
     NetworkConfig config;
     l2::MacTable table;
     SourceGuard guard;
     Gateway gateway;
     std::vector<l2::PortId> live;  ///< ports that a flood goes to
+    const std::deque<Nic>& nics;
+    Instant now{};  ///< of the turn that egress is in
+    std::unique_ptr<nat::Egress> egress;
   };
 
   [[nodiscard]] Nic& at(l2::PortId port) noexcept { return nics_[index(port)]; }
@@ -194,8 +215,13 @@ class Fabric {
   [[nodiscard]] std::optional<DropReason> forward(l2::PortId from, Network& network, ByteView frame, Instant now);
   [[nodiscard]] std::optional<DropReason> to_gateway(l2::PortId from, Network& network, ByteView frame, Instant now);
   void flood(l2::PortId from, const Network& network, ByteView frame);
+  void queue(l2::PortId to, ByteView frame);
+  void make_egress(std::size_t number, Network& network);
+  void succeed_egress(std::size_t number, Network& former, Network& fresh);
+  void end_egress_batch(Network& network, Instant now);
   void deliver(l2::PortId to, Network& network, ByteView frame, Instant now);
   void forward_from_gateway(Network& network, Instant now);
+  void forward_outbox(Network& network, Outbox& outbox, Instant now);
   void report(EventKind kind, l2::PortId port, std::string subject, std::string_view cause, Instant now,
               std::optional<MacAddress> station = std::nullopt);
   void tell(l2::PortId port, Event event);
@@ -204,6 +230,7 @@ class Fabric {
   Random random_;
   dns::RandomSource dns_random_;
   EventLog events_;
+  nat::EgressShared egress_shared_;
   std::vector<std::unique_ptr<Network>> networks_;  ///< null where one was removed
   std::deque<Nic> nics_;
   std::vector<l2::PortId> free_;

@@ -133,6 +133,7 @@ void Fabric::leave(l2::PortId port, Instant now) {
   set_live(port, false);
   network.table.forget(port);
   network.guard.forget(at(port).config.mac);
+  if (network.egress) network.egress->forget(at(port).config.mac);
   for (const ByteView frame : transmit_.take_back(port)) sent(port, frame, DropReason::detached, now);
 }
 
@@ -151,7 +152,7 @@ void Fabric::remove(l2::PortId port, std::string_view cause, Instant now) {
 }
 
 std::unique_ptr<Fabric::Network> Fabric::make_network(NetworkConfig config) {
-  return std::make_unique<Network>(std::move(config), random_, dns_random_, events_);
+  return std::make_unique<Network>(std::move(config), random_, dns_random_, events_, nics_);
 }
 
 std::optional<std::size_t> Fabric::find_network(std::string_view name) const {
@@ -168,6 +169,7 @@ std::size_t Fabric::add_network(NetworkConfig config, Instant now) {
   assert(slot != networks_.end() || networks_.size() < kMaxNetworks);
   if (slot == networks_.end()) slot = networks_.emplace(slot);
   *slot = make_network(std::move(config));
+  make_egress(static_cast<std::size_t>(slot - networks_.begin()), **slot);
   report(EventKind::network_added, **slot, {}, now);
   return static_cast<std::size_t>(slot - networks_.begin());
 }
@@ -191,6 +193,7 @@ void Fabric::reconfigure(std::size_t network, NetworkConfig config, Instant now)
     if (nic.in_use && nic.config.network == network) fresh->gateway.set_nic(nic.config);
   }
   fresh->gateway.succeed(slot->gateway, now);
+  succeed_egress(network, *slot, *fresh);
   slot = std::move(fresh);
 }
 

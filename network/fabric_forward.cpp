@@ -1,4 +1,5 @@
 // The way of a frame through the fabric. This is the hot path: it allocates nothing, logs nothing, copies nothing.
+#include <algorithm>
 #include <cassert>
 
 #include "network/fabric.hpp"
@@ -20,6 +21,7 @@ void Fabric::receive(l2::PortId from, std::span<const ByteView> frames, Instant 
     }
     if (observer_ != nullptr) observer_->on_frame(from, nic.config.network, Direction::in, frame, dropped, now);
   }
+  if (network.egress) end_egress_batch(network, now);
   forward_from_gateway(network, now);
 }
 
@@ -82,8 +84,15 @@ std::optional<DropReason> Fabric::to_gateway(l2::PortId from, Network& network, 
 
 void Fabric::flood(l2::PortId from, const Network& network, ByteView frame) {
   for (const l2::PortId port : network.live) {
-    if (port != from) transmit_.add(port, frame);
+    if (port != from) queue(port, frame);
   }
+}
+
+void Fabric::queue(l2::PortId to, ByteView frame) {
+  Nic& nic = at(to);
+  ++nic.backlog_frames;
+  nic.backlog_bytes += frame.size();
+  transmit_.add(to, frame);
 }
 
 void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant now) {
@@ -91,14 +100,18 @@ void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant no
   assert(&network_of(nic) == &network);
   (void)network;
   if (nic.is_live()) {
-    transmit_.add(to, frame);
+    queue(to, frame);
   } else {
     sent(to, frame, nic.config.link_up ? DropReason::detached : DropReason::link_down, now);
   }
 }
 
 void Fabric::forward_from_gateway(Network& network, Instant now) {
-  Outbox& outbox = network.gateway.outbox();
+  forward_outbox(network, network.gateway.outbox(), now);
+  if (network.egress) forward_outbox(network, network.egress->outbox(), now);
+}
+
+void Fabric::forward_outbox(Network& network, Outbox& outbox, Instant now) {
   if (outbox.frames().empty()) return;
   const std::size_t number = static_cast<std::size_t>(
       std::find_if(networks_.begin(), networks_.end(), [&](const auto& n) { return n.get() == &network; }) -
@@ -124,6 +137,8 @@ void Fabric::refuse(l2::PortId from, ByteView frame, DropReason reason, Instant 
 
 void Fabric::sent(l2::PortId port, ByteView frame, std::optional<DropReason> dropped, Instant now) {
   Nic& nic = at(port);
+  nic.backlog_frames -= std::min<std::size_t>(nic.backlog_frames, 1);
+  nic.backlog_bytes -= std::min(nic.backlog_bytes, frame.size());
   if (dropped) {
     nic.counters.drops_out.add(*dropped);
   } else {
@@ -148,7 +163,9 @@ void Fabric::on_upstream_error(std::size_t network, std::uint64_t handle, Instan
 void Fabric::end_batch() {
   transmit_.clear();
   for (const auto& network : networks_) {
-    if (network) network->gateway.outbox().clear();
+    if (!network) continue;
+    network->gateway.outbox().clear();
+    if (network->egress) network->egress->outbox().clear();
   }
 }
 

@@ -73,6 +73,10 @@ bool Gateway::is_own(Ipv4Address address) const noexcept {
   return (config_.ipv4 && address == config_.ipv4->address) || (config_.dns_ipv4 && address == *config_.dns_ipv4);
 }
 
+bool Gateway::answers_arp_for(Ipv4Address address) const noexcept {
+  return is_own(address) || (egress_ != nullptr && egress_->config().host_alias == IpAddress{address});
+}
+
 bool Gateway::is_own(const Ipv6Address& address) const noexcept { return discovery_ && discovery_->is_own(address); }
 
 bool Gateway::is_broadcast(Ipv4Address address) const noexcept {
@@ -93,7 +97,7 @@ Gateway::Verdict Gateway::handle(ByteView bytes, Instant now) {
 Gateway::Verdict Gateway::handle_arp(const EthernetFrame& frame) {
   const auto arp = ArpPacket::parse(frame.payload());
   if (!arp) return reason_of(arp.error());
-  if (arp->operation != ArpPacket::kRequest || !is_own(arp->target_ip)) return std::nullopt;
+  if (arp->operation != ArpPacket::kRequest || !answers_arp_for(arp->target_ip)) return std::nullopt;
   const ArpPacket reply{ArpPacket::kReply, config_.mac, arp->target_ip, arp->sender_mac, arp->sender_ip};
   FrameBuilder answer{outbox_.room(ArpPacket::kSize)};
   ByteWriter payload{answer.payload_room()};
@@ -117,6 +121,11 @@ Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
   const bool own = is_own(destination);
   if (!own && !is_broadcast(destination)) {
     if (!for_us_alone) return std::nullopt;
+    if (egress_ != nullptr) {
+      const auto refused = egress_->handle(frame.source(), *packet, now);
+      if (!refused) return std::nullopt;
+      return refused->answer ? icmp_error4(frame, *packet, *refused->answer, refused->reason, now) : refused->reason;
+    }
     constexpr std::uint8_t kNetUnreachable = 0;
     return unreachable4(frame, *packet, kNetUnreachable, DropReason::no_route, now);
   }
@@ -178,6 +187,11 @@ Gateway::Verdict Gateway::handle_ipv6(const EthernetFrame& frame, Instant now) {
   }
   if (!is_own(destination)) {
     if (frame.destination().is_group()) return std::nullopt;
+    if (egress_ != nullptr) {
+      const auto refused = egress_->handle(frame.source(), *packet, now);
+      if (!refused) return std::nullopt;
+      return refused->answer ? icmp_error6(frame, *packet, *refused->answer, refused->reason, now) : refused->reason;
+    }
     constexpr std::uint8_t kNoRoute = 0;
     return unreachable6(frame, *packet, kNoRoute, DropReason::no_route, now);
   }

@@ -16,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "nat/egress.hpp"
 #include "network/address_service.hpp"
 #include "network/config.hpp"
 #include "network/event.hpp"
@@ -23,14 +24,15 @@
 #include "network/neighbor_discovery.hpp"
 #include "network/nic.hpp"
 #include "network/nic_names.hpp"
-#include "packet/outbox.hpp"
 #include "network/source_guard.hpp"
 #include "network/tcp_endpoint.hpp"
 #include "network/token_bucket.hpp"
 #include "packet/arp.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ethernet.hpp"
+#include "packet/icmp_error.hpp"
 #include "packet/ip.hpp"
+#include "packet/outbox.hpp"
 #include "packet/random.hpp"
 #include "packet/transport.hpp"
 
@@ -53,6 +55,8 @@ class Gateway final : private TcpOutput {
   [[nodiscard]] Instant next_deadline() const;
   void expire(Instant now);
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
+  /// Where what is beyond the network goes; null: nowhere. It outlives this, or is taken back.
+  void set_egress(nat::Egress* egress) noexcept { egress_ = egress; }
 
   /// The NIC is in this network, or is called otherwise than before. An address that it should have is kept for it if
   /// it suits the network, see `address_problem`; one that was kept before must have been given up.
@@ -94,16 +98,26 @@ class Gateway final : private TcpOutput {
   Verdict handle_udp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
   template <typename Packet>
   Verdict handle_tcp(const EthernetFrame& frame, const Packet& packet, Instant now);
+  Verdict icmp_error4(const EthernetFrame& frame, const Ipv4Packet& packet, const IcmpError& error, DropReason reason,
+                      Instant now);
+  Verdict icmp_error6(const EthernetFrame& frame, const Ipv6Packet& packet, const IcmpError& error, DropReason reason,
+                      Instant now);
   Verdict unreachable4(const EthernetFrame& frame, const Ipv4Packet& packet, std::uint8_t code, DropReason reason,
-                       Instant now);
+                       Instant now) {
+    return icmp_error4(frame, packet, {icmp_type::kUnreachable, code}, reason, now);
+  }
   Verdict unreachable6(const EthernetFrame& frame, const Ipv6Packet& packet, std::uint8_t code, DropReason reason,
-                       Instant now);
+                       Instant now) {
+    return icmp_error6(frame, packet, {icmp6_type::kUnreachable, code}, reason, now);
+  }
 
   void emit(const TcpFlow& flow, const TcpHeader& header, ByteView payload) override;
   void remember(const IpAddress& address, const MacAddress& mac, Instant now);
   [[nodiscard]] bool is_own(Ipv4Address address) const noexcept;
   [[nodiscard]] bool is_own(const Ipv6Address& address) const noexcept;
   [[nodiscard]] bool is_broadcast(Ipv4Address address) const noexcept;
+  /// Whether guests find us by this address on the link: our own, and that by which they reach the host.
+  [[nodiscard]] bool answers_arp_for(Ipv4Address address) const noexcept;
 
   struct Neighbor {
     MacAddress mac;
@@ -118,6 +132,7 @@ class Gateway final : private TcpOutput {
   const NetworkConfig& config_;
   Random& random_;
   SourceGuard& guard_;
+  nat::Egress* egress_ = nullptr;
   Outbox outbox_;
   TokenBucket errors_{kIcmpErrorsPerSecond, kIcmpErrorBurst};
   std::unordered_map<IpAddress, Neighbor, IpHash> neighbors_;

@@ -1,32 +1,17 @@
 // The gateway's ICMP: echo (RFC 792, 4443), neighbor discovery by NeighborDiscovery, and errors that quote the packet
 // they are about, never about an error, a fragment, or what came to a group or as a link-layer broadcast (RFC
 // 1122, 3.2.2; RFC 4443, 2.4 e).
-#include <algorithm>
-
 #include "network/gateway.hpp"
+#include "packet/icmp_error.hpp"
 
 namespace vnet::network {
 namespace {
-
-/// As much of the packet as a minimum-size datagram carries (RFC 1812, 4.3.2.3).
-constexpr std::size_t kMaxQuote4 = 576 - Ipv4Packet::kMinHeaderSize - IcmpMessage::kHeaderSize;
-constexpr std::size_t kMaxQuote6 = 1280 - Ipv6Packet::kHeaderSize - IcmpMessage::kHeaderSize;
 
 /// The request with another type in front; the checksum is left to the caller.
 void put_echo_reply(FrameBuilder& frame, std::uint8_t type, ByteView request) {
   ByteWriter payload{frame.payload_room()};
   payload.u8(type);
   payload.bytes(request.subspan(1));
-  if (payload.ok()) frame.commit_payload(payload.position());
-}
-
-void put_error(FrameBuilder& frame, std::uint8_t type, std::uint8_t code, ByteView quote) {
-  ByteWriter payload{frame.payload_room()};
-  payload.u8(type);
-  payload.u8(code);
-  payload.be16(0);
-  payload.be32(0);
-  payload.bytes(quote);
   if (payload.ok()) frame.commit_payload(payload.position());
 }
 
@@ -77,8 +62,8 @@ Gateway::Verdict Gateway::handle_icmp6(const EthernetFrame& frame, const Ipv6Pac
   return std::nullopt;
 }
 
-Gateway::Verdict Gateway::unreachable4(const EthernetFrame& frame, const Ipv4Packet& packet, std::uint8_t code,
-                                       DropReason reason, Instant now) {
+Gateway::Verdict Gateway::icmp_error4(const EthernetFrame& frame, const Ipv4Packet& packet, const IcmpError& error,
+                                      DropReason reason, Instant now) {
   const bool about_icmp_error = packet.protocol() == ip_protocol::kIcmp && !packet.payload().empty() &&
                                 packet.payload()[0] != icmp_type::kEchoRequest;
   const bool to_all = frame.destination().is_group();
@@ -87,30 +72,25 @@ Gateway::Verdict Gateway::unreachable4(const EthernetFrame& frame, const Ipv4Pac
     return reason;
   }
   if (!errors_.take(now)) return DropReason::rate_limited;
-  const ByteView quote = packet.bytes().first(std::min(packet.bytes().size(), kMaxQuote4));
-  FrameBuilder answer{outbox_.room(IcmpMessage::kHeaderSize + quote.size())};
-  put_error(answer, icmp_type::kUnreachable, code, quote);
-  answer.fill_icmp_checksum();
-  answer.prepend_ipv4(config_.ipv4->address, packet.source(), ip_protocol::kIcmp);
+  const IpAddress source = config_.ipv4->address;
+  FrameBuilder answer{outbox_.room(IcmpMessage::kHeaderSize + max_quote(source))};
+  build_icmp_error(answer, source, packet.source(), error, packet.bytes());
   answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv4);
   outbox_.send(answer);
   return reason;
 }
 
-Gateway::Verdict Gateway::unreachable6(const EthernetFrame& frame, const Ipv6Packet& packet, std::uint8_t code,
-                                       DropReason reason, Instant now) {
+Gateway::Verdict Gateway::icmp_error6(const EthernetFrame& frame, const Ipv6Packet& packet, const IcmpError& error,
+                                      DropReason reason, Instant now) {
   constexpr std::uint8_t kInformational = 0x80;
   const bool about_icmp_error = packet.protocol() == ip_protocol::kIcmp6 && !packet.payload().empty() &&
                                 (packet.payload()[0] & kInformational) == 0;
   const bool to_all = frame.destination().is_group();
   if (about_icmp_error || to_all || packet.is_fragment() || packet.source().is_unspecified()) return reason;
   if (!errors_.take(now)) return DropReason::rate_limited;
-  const ByteView quote = packet.bytes().first(std::min(packet.bytes().size(), kMaxQuote6));
-  const Ipv6Address source = packet.source().is_link_local() ? discovery_->link_local() : config_.ipv6->address;
-  FrameBuilder answer{outbox_.room(IcmpMessage::kHeaderSize + quote.size())};
-  put_error(answer, icmp6_type::kUnreachable, code, quote);
-  answer.fill_icmp6_checksum(source, packet.source());
-  answer.prepend_ipv6(source, packet.source(), ip_protocol::kIcmp6);
+  const IpAddress source = packet.source().is_link_local() ? discovery_->link_local() : config_.ipv6->address;
+  FrameBuilder answer{outbox_.room(IcmpMessage::kHeaderSize + max_quote(source))};
+  build_icmp_error(answer, source, packet.source(), error, packet.bytes());
   answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv6);
   outbox_.send(answer);
   return reason;

@@ -8,10 +8,10 @@
 
 #include "dns/server.hpp"
 #include "network/dns_tcp.hpp"
-#include "packet/outbox.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
+#include "packet/outbox.hpp"
 #include "packet/time.hpp"
 
 namespace vnet::network {

@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "packet/outbox.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ip.hpp"
+#include "packet/outbox.hpp"
 #include "packet/random.hpp"
 #include "packet/time.hpp"
 #include "packet/transport.hpp"

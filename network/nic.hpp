@@ -71,6 +71,9 @@ struct Nic {
   bool in_use = false;      ///< this slot of the table holds a NIC
   Attachment attachment;
   NicCounters counters;
+  // Given to its attachment, and neither sent nor dropped yet.
+  std::size_t backlog_frames = 0;
+  std::size_t backlog_bytes = 0;
   Instant detached_at{};
   bool has_left = false;  ///< it was detached, and that has still to be forgotten what it was reached at
 

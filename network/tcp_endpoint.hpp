@@ -15,10 +15,10 @@
 #include <map>
 #include <unordered_map>
 
-#include "packet/siphash.hpp"
 #include "network/tcp_connection.hpp"
-#include "packet/tcp.hpp"
 #include "packet/random.hpp"
+#include "packet/siphash.hpp"
+#include "packet/tcp.hpp"
 #include "packet/time.hpp"
 #include "packet/transport.hpp"
 

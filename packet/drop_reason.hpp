@@ -34,6 +34,9 @@ namespace vnet {
   X(bad_checksum, "bad-checksum", "a packet for the gateway with a wrong checksum")                \
   X(no_service, "no-service", "a packet for the gateway that nothing there answers")               \
   X(no_route, "no-route", "a packet for an address that this network does not reach")              \
+  X(hop_limit, "hop-limit", "a packet whose time to live ended at the gateway")                    \
+  X(egress_denied, "egress-denied", "the rules of the way out do not let it pass")                 \
+  X(egress_limit, "egress-limit", "too many flows, or no socket left for another")                 \
   X(rate_limited, "rate-limited", "answered too often already")                                    \
   X(impairment, "impairment", "lost on purpose")
 

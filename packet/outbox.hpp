@@ -20,18 +20,23 @@ class Outbox {
   /// Bytes for the frames of one batch: 64 questions with an answer of a few kilobytes each.
   static constexpr std::size_t kArenaBytes = 512 * 1024;
 
+  explicit Outbox(std::size_t arena_bytes = kArenaBytes) noexcept : arena_bytes_(arena_bytes) {}
+
   /// Storage for one frame with up to `payload` bytes behind its headers; empty when the arena is full. It is
   /// taken for good by `send`, and given again by the next `room` otherwise.
   [[nodiscard]] ByteSpan room(std::size_t payload) {
-    if (!arena_) arena_ = std::make_unique_for_overwrite<std::uint8_t[]>(kArenaBytes);
+    if (!arena_) arena_ = std::make_unique_for_overwrite<std::uint8_t[]>(arena_bytes_);
     const std::size_t size = FrameBuilder::kHeadroom + payload;
-    if (size > kArenaBytes - used_) {
+    if (size > arena_bytes_ - used_) {
       ++refused_;
       return {};
     }
     return {arena_.get() + used_, size};
   }
-  /// Queues the finished frame of a builder over the last `room`. A builder that failed is ignored.
+  /// Bytes taken by frames of this batch.
+  [[nodiscard]] std::size_t used() const noexcept { return used_; }
+  /// Queues the finished frame of a builder over the last `room`, or over a part of it that lies behind those already
+  /// queued. A builder that failed is ignored.
   void send(const FrameBuilder& frame) {
     const ByteView bytes = frame.bytes();
     if (bytes.empty()) return;
@@ -50,6 +55,7 @@ class Outbox {
   [[nodiscard]] std::uint64_t refused() const noexcept { return refused_; }
 
  private:
+  std::size_t arena_bytes_;
   std::unique_ptr<std::uint8_t[]> arena_;
   std::size_t used_ = 0;
   std::vector<ByteView> frames_;

@@ -60,9 +60,9 @@ inline constexpr std::size_t kMaxSackBlocks = 4;
 struct TcpHeader {
   std::uint32_t sequence = 0;
   std::uint32_t acknowledgment = 0;
-  std::uint8_t flags = 0;    ///< TcpSegment::kSyn and its like
-  std::uint16_t window = 0;  ///< as sent, that is scaled where a scale was agreed
-  std::uint16_t mss = 0;     ///< bytes, for the option in a SYN; 0: no option
+  std::uint8_t flags = 0;                                   ///< TcpSegment::kSyn and its like
+  std::uint16_t window = 0;                                 ///< as sent, that is scaled where a scale was agreed
+  std::uint16_t mss = 0;                                    ///< bytes, for the option in a SYN; 0: no option
   std::optional<std::uint8_t> window_scale = std::nullopt;  ///< for the option in a SYN
   bool sack_permitted = false;                              ///< for the option in a SYN
   std::span<const SequenceRange> sack = {};                 ///< at most kMaxSackBlocks

@@ -1,0 +1,312 @@
+#include "nat/datagram_flows.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "packet/ip.hpp"
+#include "packet/transport.hpp"
+
+namespace vnet::nat {
+namespace {
+
+constexpr std::uint16_t kDnsPort = 53;
+/// Datagrams of one flow that are looked at in a turn, in batches of the socket's.
+constexpr int kBatchesPerTurn = 4;
+/// Bytes of an echo's type, code, checksum and identifier.
+constexpr std::size_t kEchoHeader = 6;
+
+bool is_ipv4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
+
+/// The ICMP error of an error of our own system's about a datagram (RFC 1812, 5.2.7.1; RFC 4443, 3.1).
+IcmpError to_icmp(HostError error, bool ipv4, std::size_t mtu) noexcept {
+  constexpr std::uint8_t kNet4 = 0, kHost4 = 1, kPort4 = 3, kTooBig4 = 4;
+  constexpr std::uint8_t kNoRoute6 = 0, kAddress6 = 3, kPort6 = 4;
+  const auto code = [&](std::uint8_t v4, std::uint8_t v6) {
+    return ipv4 ? IcmpError{icmp_type::kUnreachable, v4} : IcmpError{icmp6_type::kUnreachable, v6};
+  };
+  switch (error) {
+    case HostError::refused: return code(kPort4, kPort6);
+    case HostError::net_unreachable: return code(kNet4, kNoRoute6);
+    case HostError::prohibited: return code(kProhibitedCode4, kProhibitedCode6);
+    case HostError::too_big:
+      return ipv4 ? IcmpError{icmp_type::kUnreachable, kTooBig4, static_cast<std::uint32_t>(mtu)}
+                  : IcmpError{icmp6_type::kPacketTooBig, 0, static_cast<std::uint32_t>(mtu)};
+    default: return code(kHost4, kAddress6);
+  }
+}
+
+}  // namespace
+
+std::size_t DatagramFlows::KeyHash::operator()(const DatagramKey& of) const noexcept {
+  const std::uint64_t rest = std::uint64_t{of.port} << 8U | static_cast<std::uint64_t>(of.kind);
+  if (const auto* const v4 = std::get_if<Ipv4Address>(&of.guest)) {
+    return siphash(std::array{std::uint64_t{v4->to_u32()}, rest}, key);
+  }
+  const std::uint8_t* const v6 = std::get<Ipv6Address>(of.guest).octets().data();
+  return siphash(std::array{load_be<std::uint64_t>(v6), load_be<std::uint64_t>(v6 + 8), rest}, key);
+}
+
+DatagramFlows::DatagramFlows(const Setup& setup, GuestWire& wire, HostSockets& sockets, const EgressPolicy& policy,
+                             NewId new_id)
+    : setup_(setup),
+      wire_(wire),
+      sockets_(sockets),
+      policy_(policy),
+      new_id_(std::move(new_id)),
+      by_key_(16, KeyHash{setup.key}) {}
+
+DatagramFlows::Flow* DatagramFlows::find_or_open(const Datagram& datagram, Instant now) {
+  if (const auto known = by_key_.find(datagram.from); known != by_key_.end()) return &flows_.at(known->second);
+  Lru& own = by_guest_[datagram.from.guest];
+  if (own.size() >= setup_.limits.per_guest) {
+    ++counters_.evicted;
+    remove(FlowId{own.front()});
+    return find_or_open(datagram, now);
+  }
+  const FlowId id = new_id_();
+  auto socket = flows_.size() >= setup_.limits.flows      ? fail(HostError::no_resources)
+                : datagram.from.kind == DatagramKind::udp ? sockets_.open_udp(id, datagram.target)
+                                                          : sockets_.open_echo(id, datagram.target);
+  if (!socket) {
+    ++counters_.limited;
+    if (own.empty()) by_guest_.erase(datagram.from.guest);
+    return nullptr;
+  }
+  ++counters_.opened;
+  Flow& flow = flows_[id];
+  flow.view = {.id = id, .key = datagram.from, .mac = datagram.mac, .last = datagram.to, .began = now, .used = now};
+  flow.socket = std::move(*socket);
+  flow.place = own.insert(own.end(), id);
+  by_key_[datagram.from] = id;
+  return &flow;
+}
+
+bool DatagramFlows::handle(const Datagram& datagram, Instant now) {
+  Flow* const flow = find_or_open(datagram, now);
+  if (flow == nullptr) return false;
+  Lru& own = by_guest_.at(datagram.from.guest);
+  own.splice(own.end(), own, flow->place);
+  flow->view.mac = datagram.mac;
+  flow->view.last = datagram.to;
+  flow->view.used = now;
+  flow->only_dns = flow->only_dns && datagram.to.port == kDnsPort;
+  flow->out.push_back({{datagram.target, datagram.to.port}, datagram.payload, datagram.ttl});
+  ++counters_.from_guests;
+  flow->view.bytes_to_host += datagram.payload.size();
+  touch(flow->view.id, *flow);
+  timers_.set(flow->view.id, now + patience(*flow), flow->armed, now);
+  return true;
+}
+
+void DatagramFlows::touch(FlowId id, Flow& flow) {
+  if (flow.touched) return;
+  flow.touched = true;
+  touched_.push_back(id);
+}
+
+void DatagramFlows::on_host(FlowId id, HostEvents events, Instant) {
+  const auto found = flows_.find(id);
+  if (found == flows_.end()) return;
+  found->second.readable = found->second.readable || events.readable;
+  found->second.failed = found->second.failed || events.failed;
+  touch(id, found->second);
+}
+
+void DatagramFlows::end_batch(Instant) {
+  for (const FlowId id : std::exchange(waiting_, {})) {
+    const auto found = flows_.find(id);
+    if (found == flows_.end()) continue;
+    found->second.queued = false;
+    touch(id, found->second);
+  }
+  for (const FlowId id : touched_) {
+    const auto found = flows_.find(id);
+    if (found == flows_.end()) continue;
+    Flow& flow = found->second;
+    flow.touched = false;
+    send_out(flow);
+    if (flow.failed) pass_errors(flow);
+    if (flow.readable) receive(flow);
+  }
+  touched_.clear();
+}
+
+void DatagramFlows::send_out(Flow& flow) {
+  for (std::span<const OutDatagram> left = flow.out; !left.empty();) {
+    const DatagramSocket::Sent sent = flow.socket->send(left);
+    left = left.subspan(sent.count);
+    if (left.empty()) break;
+    // One that the system refuses is answered; where it merely has no room, it is lost as on any wire.
+    ++counters_.send_failed;
+    if (sent.error && *sent.error != HostError::no_resources) {
+      DatagramError error;
+      error.error = *sent.error;
+      error.to = left.front().to;
+      error.payload = left.front().payload;
+      tell_error(flow, error);
+    }
+    left = left.subspan(1);
+  }
+  flow.out.clear();
+}
+
+void DatagramFlows::receive(Flow& flow) {
+  for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
+    if (!wire_.has_room(flow.view.mac, setup_.mtu)) break;
+    const auto datagrams = flow.socket->receive();
+    if (datagrams.empty()) {
+      flow.readable = false;
+      return;
+    }
+    for (const InDatagram& datagram : datagrams) deliver(flow, datagram);
+  }
+  if (flow.queued) return;
+  flow.queued = true;
+  waiting_.push_back(flow.view.id);
+}
+
+void DatagramFlows::deliver(Flow& flow, const InDatagram& datagram) {
+  const auto source = policy_.guest_source(datagram.from.address);
+  if (!source || source->index() != flow.view.key.guest.index()) return;
+  FrameBuilder frame{wire_.room(datagram.payload.size() + kEchoHeader)};
+  const auto put = [&](const auto& from, const auto& to) {
+    if (flow.view.key.kind == DatagramKind::udp) {
+      frame.append_payload(datagram.payload);
+      frame.prepend_udp(from, to, datagram.from.port, flow.view.key.port);
+      return ip_protocol::kUdp;
+    }
+    constexpr bool kV4 = std::is_same_v<std::decay_t<decltype(from)>, Ipv4Address>;
+    ByteWriter out{frame.payload_room()};
+    out.u8(kV4 ? icmp_type::kEchoReply : icmp6_type::kEchoReply);
+    out.u8(0);
+    out.be16(0);
+    out.be16(flow.view.key.port);
+    out.bytes(datagram.payload);
+    if (out.ok()) frame.commit_payload(out.position());
+    if constexpr (kV4) {
+      frame.fill_icmp_checksum();
+    } else {
+      frame.fill_icmp6_checksum(from, to);
+    }
+    return kV4 ? ip_protocol::kIcmp : ip_protocol::kIcmp6;
+  };
+  if (const auto* const v4 = std::get_if<Ipv4Address>(&*source)) {
+    const auto to = std::get<Ipv4Address>(flow.view.key.guest);
+    frame.prepend_ipv4(*v4, to, put(*v4, to));
+  } else {
+    const auto& from = std::get<Ipv6Address>(*source);
+    const auto& to = std::get<Ipv6Address>(flow.view.key.guest);
+    frame.prepend_ipv6(from, to, put(from, to));
+  }
+  ++counters_.to_guests;
+  flow.view.bytes_to_guest += datagram.payload.size();
+  wire_.send(frame, flow.view.mac, is_ipv4(*source));
+}
+
+void DatagramFlows::pass_errors(Flow& flow) {
+  flow.failed = false;
+  while (const auto error = flow.socket->take_error()) tell_error(flow, *error);
+}
+
+/// The datagram is quoted as the guest sent it: its own address, and the destination as it knows it.
+void DatagramFlows::tell_error(const Flow& flow, const DatagramError& error) {
+  const bool ipv4 = is_ipv4(flow.view.key.guest);
+  const auto to = policy_.guest_source(error.to.address);
+  std::optional<IpAddress> reporter = error.offender ? policy_.guest_source(*error.offender) : std::nullopt;
+  if (!reporter && ipv4 && setup_.ipv4) reporter = *setup_.ipv4;
+  if (!reporter && !ipv4 && setup_.ipv6) reporter = *setup_.ipv6;
+  if (!reporter || !to || to->index() != flow.view.key.guest.index() || reporter->index() != to->index()) return;
+
+  std::array<std::uint8_t, 2048> storage;
+  FrameBuilder quote{storage};
+  const ByteView payload = error.payload.first(std::min<std::size_t>(error.payload.size(), 1400));
+  const auto put = [&](const auto& from, const auto& target) {
+    if (flow.view.key.kind == DatagramKind::udp) {
+      quote.append_payload(payload);
+      quote.prepend_udp(from, target, flow.view.key.port, error.to.port);
+      return ip_protocol::kUdp;
+    }
+    constexpr bool kV4 = std::is_same_v<std::decay_t<decltype(from)>, Ipv4Address>;
+    ByteWriter out{quote.payload_room()};
+    out.u8(kV4 ? icmp_type::kEchoRequest : icmp6_type::kEchoRequest);
+    out.u8(0);
+    out.be16(0);
+    out.be16(flow.view.key.port);
+    out.bytes(payload);
+    quote.commit_payload(out.position());
+    if constexpr (kV4) {
+      quote.fill_icmp_checksum();
+    } else {
+      quote.fill_icmp6_checksum(from, target);
+    }
+    return kV4 ? ip_protocol::kIcmp : ip_protocol::kIcmp6;
+  };
+  if (ipv4) {
+    const auto from = std::get<Ipv4Address>(flow.view.key.guest);
+    const auto target = std::get<Ipv4Address>(*to);
+    quote.prepend_ipv4(from, target, put(from, target));
+  } else {
+    const auto& from = std::get<Ipv6Address>(flow.view.key.guest);
+    const auto& target = std::get<Ipv6Address>(*to);
+    quote.prepend_ipv6(from, target, put(from, target));
+  }
+  FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*reporter))};
+  const IcmpError message = error.offender ? IcmpError{error.icmp_type, error.icmp_code, error.icmp_info}
+                                           : to_icmp(error.error, ipv4, setup_.mtu);
+  build_icmp_error(frame, *reporter, flow.view.key.guest, message, quote.bytes());
+  ++counters_.errors;
+  wire_.send(frame, flow.view.mac, ipv4);
+}
+
+Duration DatagramFlows::patience(const Flow& flow) const noexcept {
+  if (flow.view.key.kind == DatagramKind::echo) return setup_.times.echo;
+  return flow.only_dns ? setup_.times.dns : setup_.times.udp;
+}
+
+void DatagramFlows::remove(FlowId id) {
+  const auto found = flows_.find(id);
+  const auto own = by_guest_.find(found->second.view.key.guest);
+  own->second.erase(found->second.place);
+  if (own->second.empty()) by_guest_.erase(own);
+  by_key_.erase(found->second.view.key);
+  flows_.erase(found);
+}
+
+Instant DatagramFlows::next_deadline() const {
+  for (const FlowId id : waiting_) {
+    const auto found = flows_.find(id);
+    if (found != flows_.end() && wire_.has_room(found->second.view.mac, setup_.mtu)) return Instant::min();
+  }
+  return flows_.empty() ? kNever : timers_.next();
+}
+
+void DatagramFlows::expire(Instant now) {
+  for (FlowId id = timers_.take_due(now); id != FlowId{}; id = timers_.take_due(now)) {
+    const auto found = flows_.find(id);
+    if (found == flows_.end()) continue;
+    Flow& flow = found->second;
+    flow.armed = kNever;
+    const Instant over = flow.view.used + patience(flow);
+    if (over <= now) {
+      remove(id);
+    } else {
+      timers_.set(id, over, flow.armed, now);
+    }
+  }
+  end_batch(now);
+}
+
+void DatagramFlows::drop_if(const std::function<bool(const DatagramView&)>& over) {
+  std::vector<FlowId> ended;
+  for (const auto& [id, flow] : flows_) {
+    if (over(flow.view)) ended.push_back(id);
+  }
+  for (const FlowId id : ended) remove(id);
+}
+
+void DatagramFlows::for_each(const std::function<void(const DatagramView&)>& see) const {
+  for (const auto& [id, flow] : flows_) see(flow.view);
+}
+
+}  // namespace vnet::nat

@@ -1,0 +1,259 @@
+#include "nat/egress.hpp"
+
+#include <array>
+
+#include "packet/transport.hpp"
+
+namespace vnet::nat {
+namespace {
+
+constexpr std::uint8_t kNetUnreachable4 = 0, kHostUnreachable4 = 1;
+constexpr std::uint8_t kNoRoute6 = 0, kAddressUnreachable6 = 3;
+
+bool is_v4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
+
+/// A destination unreachable message in the family of `about`.
+IcmpError unreachable(const IpAddress& about, std::uint8_t code4, std::uint8_t code6) noexcept {
+  return is_v4(about) ? IcmpError{icmp_type::kUnreachable, code4} : IcmpError{icmp6_type::kUnreachable, code6};
+}
+
+IcmpError time_exceeded(const IpAddress& about) noexcept {
+  return {is_v4(about) ? icmp_type::kTimeExceeded : icmp6_type::kTimeExceeded, 0};
+}
+
+SipHashKey make_key(Random& random) noexcept { return {random.next(), random.next()}; }
+
+}  // namespace
+
+Egress::Egress(const EgressConfig& config, std::size_t network, EgressShared& shared, Random& random,
+               const PortRoom& ports)
+    : config_(config),
+      network_(network),
+      shared_(shared),
+      policy_(config.rules, config.inside, config.host_alias),
+      wire_(config.mac, outbox_, ports),
+      tcp_({.mtu = config.mtu, .key = make_key(random), .times = {.idle = config.tcp_established_timeout}}, wire_,
+           shared.windows, [this](const TcpSplice& splice, HostError error) { tell_refused(splice, error); }),
+      datagrams_({.mtu = config.mtu,
+                  .key = make_key(random),
+                  .times = {.udp = config.udp_timeout},
+                  .ipv4 = config.ipv4,
+                  .ipv6 = config.ipv6},
+                 wire_, *shared.sockets, policy_, [this] { return new_id(); }) {}
+
+FlowId Egress::new_id() noexcept {
+  return FlowId{std::uint64_t{network_} << kNetworkShift |
+                (++shared_.flows & ((std::uint64_t{1} << kNetworkShift) - 1))};
+}
+
+std::optional<EgressRefusal> Egress::handle(const MacAddress& mac, const Ipv4Packet& packet, Instant now) {
+  if (packet.source().is_unspecified()) return EgressRefusal{DropReason::malformed};
+  return route(mac, packet, packet.ttl(), now);
+}
+
+std::optional<EgressRefusal> Egress::handle(const MacAddress& mac, const Ipv6Packet& packet, Instant now) {
+  if (packet.source().is_unspecified()) return EgressRefusal{DropReason::malformed};
+  if (packet.source().is_link_local()) return EgressRefusal{DropReason::no_route};
+  return route(mac, packet, packet.hop_limit(), now);
+}
+
+template <typename Packet>
+std::optional<EgressRefusal> Egress::route(const MacAddress& mac, const Packet& packet, std::uint8_t hops,
+                                           Instant now) {
+  if (hops <= 1) return EgressRefusal{DropReason::hop_limit, time_exceeded(packet.destination())};
+  if (packet.is_fragment()) return EgressRefusal{DropReason::no_service};
+  switch (packet.protocol()) {
+    case ip_protocol::kTcp: return take_tcp(mac, packet, now);
+    case ip_protocol::kUdp: return take_udp(mac, packet, hops, now);
+    case ip_protocol::kIcmp:
+    case ip_protocol::kIcmp6: return take_icmp(mac, packet, hops, now);
+    default:
+      return EgressRefusal{DropReason::no_service,
+                           unreachable(packet.destination(), kProhibitedCode4, kProhibitedCode6)};
+  }
+}
+
+std::optional<EgressRefusal> Egress::judge(EgressProtocol protocol, const IpAddress& to, std::uint16_t port) {
+  const EgressVerdict verdict = policy_.judge(protocol, to, port);
+  ++counters_.verdicts[static_cast<std::size_t>(verdict)];
+  if (verdict == EgressVerdict::allowed) return std::nullopt;
+  EgressRefusal refusal{DropReason::egress_denied};
+  if (verdict == EgressVerdict::inside) {  // nobody of that address is here
+    refusal = {DropReason::no_route, unreachable(to, kHostUnreachable4, kAddressUnreachable6)};
+  } else if (is_answered(verdict)) {
+    refusal.answer = unreachable(to, kProhibitedCode4, kProhibitedCode6);
+  }
+  return refusal;
+}
+
+template <typename Packet>
+std::optional<EgressRefusal> Egress::take_tcp(const MacAddress& mac, const Packet& packet, Instant now) {
+  const auto segment = TcpSegment::parse(packet.payload());
+  if (!segment) return EgressRefusal{DropReason::malformed};
+  if (!upper_checksum_ok(packet, ip_protocol::kTcp, segment->bytes())) return EgressRefusal{DropReason::bad_checksum};
+  const TcpFlow flow{packet.destination(), packet.source(), segment->destination_port(), segment->source_port()};
+  if (tcp_.has(flow, *segment)) {
+    tcp_.handle(flow, *segment, now);
+    return std::nullopt;
+  }
+  if (flow.local_port == 0 || flow.remote_port == 0) return EgressRefusal{DropReason::malformed};
+  const bool opens =
+      segment->has(TcpSegment::kSyn) && !segment->has(TcpSegment::kAck) && !segment->has(TcpSegment::kRst);
+  if (auto refused = judge(EgressProtocol::tcp, flow.local, flow.local_port)) return refused;
+  if (!opens) {
+    tcp_.refuse(flow, mac, *segment);
+    return EgressRefusal{DropReason::no_service};
+  }
+  if (!tcp_.admit(flow.remote)) {
+    tcp_.refuse(flow, mac, *segment);
+    return EgressRefusal{DropReason::egress_limit};
+  }
+  const FlowId id = new_id();
+  auto host = shared_.sockets->connect(id, {*policy_.host_target(flow.local), flow.local_port});
+  if (host) {
+    tcp_.open(id, flow, mac, *segment, std::move(*host), now);
+    return std::nullopt;
+  }
+  switch (host.error()) {
+    case HostError::refused:
+    case HostError::no_resources:
+      tcp_.refuse(flow, mac, *segment);
+      return EgressRefusal{host.error() == HostError::refused ? DropReason::no_service : DropReason::egress_limit};
+    case HostError::prohibited:
+      return EgressRefusal{DropReason::no_route, unreachable(flow.local, kProhibitedCode4, kProhibitedCode6)};
+    default: return EgressRefusal{DropReason::no_route, unreachable(flow.local, kNetUnreachable4, kNoRoute6)};
+  }
+}
+
+template <typename Packet>
+std::optional<EgressRefusal> Egress::take_udp(const MacAddress& mac, const Packet& packet, std::uint8_t hops,
+                                              Instant now) {
+  const auto udp = UdpDatagram::parse(packet.payload());
+  if (!udp) return EgressRefusal{DropReason::malformed};
+  constexpr bool kV4 = std::is_same_v<Packet, Ipv4Packet>;
+  const bool unchecked = kV4 && udp->checksum_field() == 0;
+  if (!unchecked && (udp->checksum_field() == 0 || !upper_checksum_ok(packet, ip_protocol::kUdp, udp->bytes()))) {
+    return EgressRefusal{DropReason::bad_checksum};
+  }
+  if (udp->destination_port() == 0 || udp->source_port() == 0) return EgressRefusal{DropReason::malformed};
+  DatagramFlows::Datagram datagram;
+  datagram.from = {DatagramKind::udp, packet.source(), udp->source_port()};
+  datagram.mac = mac;
+  datagram.to = {packet.destination(), udp->destination_port()};
+  datagram.payload = udp->payload();
+  datagram.ttl = static_cast<std::uint8_t>(hops - 1);
+  return send(datagram, EgressProtocol::udp, now);
+}
+
+template <typename Packet>
+std::optional<EgressRefusal> Egress::take_icmp(const MacAddress& mac, const Packet& packet, std::uint8_t hops,
+                                               Instant now) {
+  constexpr bool kV4 = std::is_same_v<Packet, Ipv4Packet>;
+  if (packet.protocol() != (kV4 ? ip_protocol::kIcmp : ip_protocol::kIcmp6))
+    return EgressRefusal{DropReason::malformed};
+  const auto message = IcmpMessage::parse(packet.payload());
+  if (!message) return EgressRefusal{DropReason::malformed};
+  bool right = false;
+  if constexpr (kV4) {
+    right = checksum(message->bytes()) == 0;
+  } else {
+    right = upper_checksum_ok(packet, ip_protocol::kIcmp6, message->bytes());
+  }
+  if (!right) return EgressRefusal{DropReason::bad_checksum};
+  if (message->type() != (kV4 ? icmp_type::kEchoRequest : icmp6_type::kEchoRequest)) {
+    return EgressRefusal{DropReason::no_service};
+  }
+  DatagramFlows::Datagram datagram;
+  const ByteView body = message->body();
+  datagram.from = {DatagramKind::echo, packet.source(), load_be<std::uint16_t>(body.data())};
+  datagram.mac = mac;
+  datagram.to = {packet.destination(), 0};
+  datagram.payload = body.subspan(2);
+  datagram.ttl = static_cast<std::uint8_t>(hops - 1);
+  return send(datagram, EgressProtocol::icmp, now);
+}
+
+std::optional<EgressRefusal> Egress::send(const DatagramFlows::Datagram& datagram, EgressProtocol protocol,
+                                          Instant now) {
+  if (auto refused = judge(protocol, datagram.to.address, datagram.to.port)) return refused;
+  DatagramFlows::Datagram translated = datagram;
+  translated.target = *policy_.host_target(datagram.to.address);
+  if (datagrams_.handle(translated, now)) return std::nullopt;
+  // RFC 5508, REQ-8: out of resources is said as "prohibited".
+  return EgressRefusal{DropReason::egress_limit, unreachable(datagram.to.address, kProhibitedCode4, kProhibitedCode6)};
+}
+
+void Egress::on_host(FlowId id, HostEvents events, Instant now) {
+  tcp_.on_host(id, events, now);
+  datagrams_.on_host(id, events, now);
+}
+
+bool Egress::call(FlowId id, const Endpoint& client, const Endpoint& guest, const MacAddress& mac,
+                  std::unique_ptr<TcpSocket> host, Instant now) {
+  return tcp_.call(id, {client.address, guest.address, client.port, guest.port}, mac, std::move(host), now);
+}
+
+void Egress::end_batch(Instant now) {
+  tcp_.end_batch(now);
+  datagrams_.end_batch(now);
+}
+
+void Egress::expire(Instant now) {
+  tcp_.expire(now);
+  datagrams_.expire(now);
+}
+
+void Egress::tell_refused(const TcpSplice& splice, HostError error) {
+  const TcpFlow& flow = splice.flow();
+  if (splice.phase() != TcpPhase::closed || splice.called()) return;
+  TcpHeader syn;
+  syn.sequence = splice.guest_sequence();
+  syn.flags = TcpSegment::kSyn;
+  const TcpFlow reversed{flow.remote, flow.local, flow.remote_port, flow.local_port};
+  if (error == HostError::refused || error == HostError::reset || error == HostError::no_resources) {
+    TcpHeader reset;
+    reset.acknowledgment = syn.sequence + 1;
+    reset.flags = TcpSegment::kRst | TcpSegment::kAck;
+    FrameBuilder frame{wire_.room(0)};
+    prepend_tcp(frame, flow, reset);
+    return wire_.send(frame, splice.guest(), is_v4(flow.local));
+  }
+  std::optional<IpAddress> source;
+  if (is_v4(flow.local) && config_.ipv4) source = *config_.ipv4;
+  if (!is_v4(flow.local) && config_.ipv6) source = *config_.ipv6;
+  if (!source) return;
+  std::array<std::uint8_t, 256> storage;
+  FrameBuilder quote{storage};
+  prepend_tcp(quote, reversed, syn);
+  FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*source))};
+  const IcmpError answer = error == HostError::prohibited ? unreachable(flow.local, kProhibitedCode4, kProhibitedCode6)
+                           : error == HostError::net_unreachable
+                               ? unreachable(flow.local, kNetUnreachable4, kNoRoute6)
+                               : unreachable(flow.local, kHostUnreachable4, kAddressUnreachable6);
+  build_icmp_error(frame, *source, flow.remote, answer, quote.bytes());
+  wire_.send(frame, splice.guest(), is_v4(flow.local));
+}
+
+void Egress::reconfigure(const EgressConfig& config, const PortRoom& ports) {
+  config_ = config;
+  policy_ = EgressPolicy{config.rules, config.inside, config.host_alias};
+  wire_.reconfigure(config.mac, ports);
+  tcp_.reconfigure(config.mtu, {.idle = config.tcp_established_timeout});
+  datagrams_.reconfigure(config.mtu, config.udp_timeout, config.ipv4, config.ipv6);
+  tcp_.abort_if([this](const TcpSplice& splice) {
+    const TcpFlow& flow = splice.flow();
+    return !splice.called() &&
+           policy_.judge(EgressProtocol::tcp, flow.local, flow.local_port) != EgressVerdict::allowed;
+  });
+  datagrams_.drop_if([this](const DatagramView& view) {
+    const EgressProtocol protocol = view.key.kind == DatagramKind::udp ? EgressProtocol::udp : EgressProtocol::icmp;
+    return policy_.judge(protocol, view.last.address, view.last.port) != EgressVerdict::allowed;
+  });
+}
+
+void Egress::forget(const MacAddress& mac) {
+  tcp_.abort_if([&](const TcpSplice& splice) { return splice.guest() == mac; });
+  datagrams_.drop_if([&](const DatagramView& view) { return view.mac == mac; });
+}
+
+}  // namespace vnet::nat

@@ -1,0 +1,126 @@
+// Egress: the way of one network's guests to the real world, through sockets of the host.
+//
+// The gateway gives it what is not for itself: whole IP packets. It is a router one hop away: it refuses a packet whose
+// time to live ends here, asks the policy, and only then hands a TCP segment to TcpFlows, a UDP datagram or a ping to
+// DatagramFlows. What it refuses has a reason for the counters and, where the guest is to be told, an ICMP error, which
+// the gateway sends. Errors that come later, a connection that the host cannot make, it builds itself.
+//
+// It is driven like everything here: `handle` for each packet and `end_batch` after them, `on_host` for each event of a
+// socket and `end_batch` after them, `expire` at `next_deadline`; frames are in `outbox`.
+//
+// Not supported: other protocols than TCP, UDP and ICMP echo; multicast; a guest's own ICMP errors about what came from
+// outside, which end here (RFC 5508 lets a NAT translate them; a host socket cannot say them).
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "nat/datagram_flows.hpp"
+#include "nat/egress_policy.hpp"
+#include "nat/guest_wire.hpp"
+#include "nat/host_socket.hpp"
+#include "nat/tcp_flows.hpp"
+#include "packet/drop_reason.hpp"
+#include "packet/icmp_error.hpp"
+#include "packet/ip.hpp"
+#include "packet/outbox.hpp"
+#include "packet/random.hpp"
+
+namespace vnet::nat {
+
+struct EgressConfig {
+  MacAddress mac;  ///< the gateway's, from which all frames come
+  std::size_t mtu = 1500;
+  std::optional<Ipv4Address> ipv4;  ///< the gateway's addresses
+  std::optional<Ipv6Address> ipv6;
+  EgressRules rules;
+  std::vector<IpPrefix> inside;  ///< the prefixes of all networks here
+  std::optional<IpAddress> host_alias;
+  Duration udp_timeout = std::chrono::seconds{300};
+  Duration tcp_established_timeout = std::chrono::seconds{7440};
+};
+
+/// What all networks share.
+struct EgressShared {
+  /// Bytes by which all TCP windows together may exceed their first: see WindowBudget.
+  static constexpr std::size_t kWindowBytes = std::size_t{512} << 20U;
+
+  HostSockets* sockets = nullptr;  ///< null: there is no way out
+  WindowBudget windows{kWindowBytes};
+  std::uint64_t flows = 0;  ///< opened so far
+};
+
+/// Why a packet goes nowhere.
+struct EgressRefusal {
+  DropReason reason{};
+  std::optional<IcmpError> answer{};  ///< what its sender is to be told, subject to the rules for ICMP errors
+};
+
+struct EgressCounters {
+  std::array<std::uint64_t, kEgressVerdicts.size()> verdicts{};  ///< of packets that would have begun a flow
+};
+
+class Egress {
+ public:
+  /// `network` is in the ids of its flows, see `network_of`. The references outlive this.
+  Egress(const EgressConfig& config, std::size_t network, EgressShared& shared, Random& random, const PortRoom& ports);
+
+  /// An IP packet of the guest at `mac` for an address beyond the network. It stays until `end_batch`.
+  [[nodiscard]] std::optional<EgressRefusal> handle(const MacAddress& mac, const Ipv4Packet& packet, Instant now);
+  [[nodiscard]] std::optional<EgressRefusal> handle(const MacAddress& mac, const Ipv6Packet& packet, Instant now);
+  void on_host(FlowId id, HostEvents events, Instant now);
+  /// A connection of the host's for a port of a guest: `client` is whom the guest sees. False: the flow is in use.
+  bool call(FlowId id, const Endpoint& client, const Endpoint& guest, const MacAddress& mac,
+            std::unique_ptr<TcpSocket> host, Instant now);
+  [[nodiscard]] FlowId new_id() noexcept;
+  [[nodiscard]] static std::size_t network_of(FlowId id) noexcept {
+    return static_cast<std::size_t>(static_cast<std::uint64_t>(id) >> kNetworkShift);
+  }
+
+  void end_batch(Instant now);
+  [[nodiscard]] Instant next_deadline() const { return std::min(tcp_.next_deadline(), datagrams_.next_deadline()); }
+  void expire(Instant now);
+  [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
+
+  /// Another configuration from now on; flows that its rules do not allow end.
+  void reconfigure(const EgressConfig& config, const PortRoom& ports);
+  /// The guest behind `mac` is gone: so are its flows.
+  void forget(const MacAddress& mac);
+
+  [[nodiscard]] const EgressConfig& config() const noexcept { return config_; }
+  [[nodiscard]] const TcpFlows& tcp() const noexcept { return tcp_; }
+  [[nodiscard]] const DatagramFlows& datagrams() const noexcept { return datagrams_; }
+  [[nodiscard]] const EgressCounters& counters() const noexcept { return counters_; }
+
+ private:
+  static constexpr unsigned kNetworkShift = 48;
+  /// What one turn makes at most, and beyond it the largest batch that a datagram socket gives.
+  static constexpr std::size_t kArenaBytes = std::size_t{6} << 20U;
+
+  template <typename Packet>
+  std::optional<EgressRefusal> route(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
+  template <typename Packet>
+  std::optional<EgressRefusal> take_tcp(const MacAddress& mac, const Packet& packet, Instant now);
+  template <typename Packet>
+  std::optional<EgressRefusal> take_udp(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
+  template <typename Packet>
+  std::optional<EgressRefusal> take_icmp(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
+  std::optional<EgressRefusal> send(const DatagramFlows::Datagram& datagram, EgressProtocol protocol, Instant now);
+  [[nodiscard]] std::optional<EgressRefusal> judge(EgressProtocol protocol, const IpAddress& to, std::uint16_t port);
+  void tell_refused(const TcpSplice& splice, HostError error);
+
+  EgressConfig config_;
+  std::size_t network_;
+  EgressShared& shared_;
+  EgressPolicy policy_;
+  Outbox outbox_{kArenaBytes};
+  GuestWire wire_;
+  TcpFlows tcp_;
+  DatagramFlows datagrams_;
+  EgressCounters counters_;
+};
+
+}  // namespace vnet::nat

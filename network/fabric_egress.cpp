@@ -1,0 +1,87 @@
+// The fabric's way out: each network's egress, the room that its guests' ports have for what comes back, and events of
+// the host's sockets.
+#include <algorithm>
+
+#include "network/fabric.hpp"
+
+namespace vnet::network {
+namespace {
+
+/// What egress lets wait for one port, well below what its queue holds (dgram/frame_queue.hpp): the rest is for what
+/// other guests send it.
+constexpr std::size_t kMaxBacklogFrames = 128;
+constexpr std::size_t kMaxBacklogBytes = 512 * 1024;
+
+nat::EgressConfig egress_config(const NetworkConfig& config) {
+  nat::EgressConfig egress;
+  egress.mac = config.mac;
+  egress.mtu = config.mtu;
+  if (config.ipv4) {
+    egress.ipv4 = config.ipv4->address;
+    egress.inside.emplace_back(*config.ipv4);
+  }
+  if (config.ipv6) {
+    egress.ipv6 = config.ipv6->address;
+    egress.inside.emplace_back(*config.ipv6);
+  }
+  egress.rules = *config.egress;
+  egress.host_alias = config.host_alias;
+  egress.udp_timeout = config.udp_timeout;
+  egress.tcp_established_timeout = config.tcp_established_timeout;
+  return egress;
+}
+
+}  // namespace
+
+std::size_t Fabric::Network::frames(const MacAddress& guest, std::size_t frame_bytes) const {
+  const l2::PortId port = table.lookup(guest, now);
+  if (port == l2::kNoPort || port == l2::kGatewayPort) return kMaxBacklogFrames;
+  const Nic& nic = nics[index(port)];
+  if (nic.backlog_frames >= kMaxBacklogFrames || nic.backlog_bytes >= kMaxBacklogBytes) return 0;
+  // At least one, or a frame larger than the limit would wait for ever.
+  return std::clamp<std::size_t>((kMaxBacklogBytes - nic.backlog_bytes) / std::max<std::size_t>(frame_bytes, 1), 1,
+                                 kMaxBacklogFrames - nic.backlog_frames);
+}
+
+void Fabric::open_egress(nat::HostSockets& sockets) {
+  egress_shared_.sockets = &sockets;
+  for (std::size_t i = 0; i < networks_.size(); ++i) {
+    if (networks_[i]) make_egress(i, *networks_[i]);
+  }
+}
+
+void Fabric::make_egress(std::size_t number, Network& network) {
+  if (egress_shared_.sockets == nullptr || !network.config.egress || !network.config.egress->enabled) return;
+  network.egress =
+      std::make_unique<nat::Egress>(egress_config(network.config), number, egress_shared_, random_, network);
+  network.gateway.set_egress(network.egress.get());
+}
+
+/// Flows go on under the new configuration, as far as its rules let them.
+void Fabric::succeed_egress(std::size_t number, Network& former, Network& fresh) {
+  if (!former.egress || !fresh.config.egress || !fresh.config.egress->enabled) return make_egress(number, fresh);
+  fresh.egress = std::move(former.egress);
+  fresh.egress->reconfigure(egress_config(fresh.config), fresh);
+  fresh.gateway.set_egress(fresh.egress.get());
+}
+
+void Fabric::end_egress_batch(Network& network, Instant now) {
+  network.now = now;
+  network.egress->end_batch(now);
+}
+
+void Fabric::on_host(nat::FlowId id, nat::HostEvents events, Instant now) {
+  const std::size_t number = nat::Egress::network_of(id);
+  if (!has_network(number) || !networks_[number]->egress) return;
+  networks_[number]->egress->on_host(id, events, now);
+}
+
+void Fabric::end_host_events(Instant now) {
+  for (const auto& network : networks_) {
+    if (!network || !network->egress) continue;
+    end_egress_batch(*network, now);
+    forward_from_gateway(*network, now);
+  }
+}
+
+}  // namespace vnet::network
