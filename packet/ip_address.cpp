@@ -179,4 +179,14 @@ std::string to_string(const IpAddress& address) {
   return std::visit([](const auto& value) { return value.to_string(); }, address);
 }
 
+std::optional<IpPrefix> parse_ip_prefix(std::string_view text) {
+  if (const auto v4 = Ipv4Prefix::parse(text)) return *v4;
+  if (const auto v6 = Ipv6Prefix::parse(text)) return *v6;
+  return std::nullopt;
+}
+
+std::string to_string(const IpPrefix& prefix) {
+  return std::visit([](const auto& value) { return value.to_string(); }, prefix);
+}
+
 }  // namespace vnet

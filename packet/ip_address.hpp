@@ -129,8 +129,12 @@ struct Ipv6Prefix {
 /// Either family.
 using IpAddress = std::variant<Ipv4Address, Ipv6Address>;
 
+using IpPrefix = std::variant<Ipv4Prefix, Ipv6Prefix>;
+
 [[nodiscard]] std::optional<IpAddress> parse_ip(std::string_view text);
 [[nodiscard]] std::string to_string(const IpAddress& address);
+[[nodiscard]] std::optional<IpPrefix> parse_ip_prefix(std::string_view text);
+[[nodiscard]] std::string to_string(const IpPrefix& prefix);
 
 }  // namespace vnet
 
