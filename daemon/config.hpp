@@ -24,6 +24,7 @@
 
 #include "daemon/json_format.hpp"
 #include "daemon/problem.hpp"
+#include "nat/egress_rules.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
 #include "packet/result.hpp"
@@ -115,12 +116,7 @@ struct Dns {
   bool operator==(const Dns&) const = default;
 };
 
-struct Egress {
-  bool enabled = true;
-  std::vector<IpPrefix> allow;
-  std::vector<IpPrefix> deny = {Ipv4Prefix{Ipv4Address{169, 254, 0, 0}, 16}};
-  bool operator==(const Egress&) const = default;
-};
+using Egress = nat::EgressRules;
 
 enum class Protocol : std::uint8_t { tcp, udp };
 

@@ -123,6 +123,7 @@ void check_timeline(const Config& config, Problems& problems) {
     const std::string pointer = child_pointer("/timeline", i);
     if (event.nic) check_known("NIC", *event.nic, nics, child_pointer(pointer, "nic"), problems);
     if (event.network) check_known("network", *event.network, networks, child_pointer(pointer, "network"), problems);
+    if (event.egress) check_egress(*event.egress, child_pointer(pointer, "egress"), problems);
     const bool of_nic = event.link || event.assign;
     const bool of_network = event.nat || event.blackhole || event.egress;
     if (!event.nic && !event.network) {

@@ -7,6 +7,7 @@
 #include "daemon/config_once.hpp"
 #include "daemon/config_words.hpp"
 #include "daemon/json_text.hpp"
+#include "nat/egress_policy.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -159,6 +160,14 @@ void check_forwards(const Network& network, const std::string& pointer, Once& li
   }
 }
 
+void check_ports_of_icmp(const std::vector<nat::EgressRule>& rules, const std::string& pointer, Problems& problems) {
+  for (std::size_t i = 0; i < rules.size(); ++i) {
+    if (rules[i].protocol != nat::EgressProtocol::icmp || rules[i].ports.empty()) continue;
+    problems.add(child_pointer(child_pointer(pointer, i), "ports"),
+                 found_expected("ports of icmp", "them for tcp and udp only"));
+  }
+}
+
 void check_network(const Network& network, const std::string& pointer, Problems& problems) {
   if (!network.ipv4 && !network.ipv6) {
     problems.add(pointer, found_expected("neither ipv4 nor ipv6", "one of them; only the first network has a default"));
@@ -175,6 +184,7 @@ void check_network(const Network& network, const std::string& pointer, Problems&
   check_dhcp(network, child_pointer(pointer, "dhcp"), problems);
   check_dns(network, child_pointer(pointer, "dns"), problems);
   if (network.host_alias) check_host_alias(network, child_pointer(pointer, "host_alias"), problems);
+  check_egress(network.egress, child_pointer(pointer, "egress"), problems);
 }
 
 }  // namespace
@@ -214,6 +224,21 @@ void check_host_address(const Network& network, Ipv4Address address, const std::
     taken_by("the host alias");
   } else if (std::ranges::find(network.dns.address, any) != network.dns.address.end()) {
     taken_by("the DNS server's address");
+  }
+}
+
+void check_egress(const Egress& egress, const std::string& pointer, Problems& problems) {
+  const std::string allow = child_pointer(pointer, "allow");
+  check_ports_of_icmp(egress.allow, allow, problems);
+  check_ports_of_icmp(egress.deny, child_pointer(pointer, "deny"), problems);
+  for (std::size_t i = 0; i < egress.allow.size(); ++i) {
+    const nat::EgressVerdict verdict = nat::built_in_verdict(egress.allow[i].to);
+    if (verdict == nat::EgressVerdict::allowed) continue;
+    const std::string found = vnet::to_string(egress.allow[i].to) + " (" + std::string{to_string(verdict)} + ")";
+    problems.add(child_pointer(allow, i),
+                 found_expected(found, verdict == nat::EgressVerdict::loopback
+                                           ? "a prefix that guests may reach; host_alias leads to the host's loopback"
+                                           : "a prefix that guests may reach"));
   }
 }
 

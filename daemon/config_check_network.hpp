@@ -10,6 +10,9 @@ void check_networks(const Config& config, Problems& problems);
 /// Whether `address` may be a guest's: inside the prefix, neither end of it, and neither the gateway nor its aliases.
 void check_host_address(const Network& network, Ipv4Address address, const std::string& pointer, Problems& problems);
 
+/// Rules that can never match, and allow rules for what no rule opens (nat/egress_policy).
+void check_egress(const Egress& egress, const std::string& pointer, Problems& problems);
+
 /// A name with a CNAME has nothing else (RFC 1034, 3.6.2), and every name has something.
 void check_records(const std::vector<DnsRecord>& records, const std::string& pointer, Problems& problems);
 

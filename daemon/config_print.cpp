@@ -21,7 +21,7 @@ Json milliseconds(Duration duration) { return number(static_cast<double>(duratio
 
 std::string text(const std::string& value) { return value; }
 std::string text(const IpAddress& address) { return vnet::to_string(address); }
-std::string text(const IpPrefix& prefix) { return to_string(prefix); }
+std::string text(const IpPrefix& prefix) { return vnet::to_string(prefix); }
 std::string text(const Endpoint& endpoint) { return to_string(endpoint); }
 std::string text(const auto& value) { return value.to_string(); }
 
@@ -57,8 +57,18 @@ Json impair(const Impair& impair) {
           {"rate_mbps", number(impair.rate_mbps)}};
 }
 
+Json egress_rule(const nat::EgressRule& rule) {
+  if (!rule.protocol && rule.ports.empty()) return text(rule.to);
+  Json object = {{"to", text(rule.to)}};
+  if (rule.protocol) object["proto"] = to_word(kEgressProtocolWords, *rule.protocol);
+  if (!rule.ports.empty()) object["ports"] = to_string(rule.ports);
+  return object;
+}
+
 Json egress(const Egress& egress) {
-  return {{"enabled", egress.enabled}, {"allow", texts(egress.allow)}, {"deny", texts(egress.deny)}};
+  return {{"enabled", egress.enabled},
+          {"allow", array(egress.allow, egress_rule)},
+          {"deny", array(egress.deny, egress_rule)}};
 }
 
 Json nat(const Nat& nat) {

@@ -75,11 +75,21 @@ Impair impair(const Json& object) {
   return impair;
 }
 
+nat::PortRanges port_ranges(const Json& value) { return nat::parse_port_ranges(text(value)).value(); }
+
+nat::EgressRule egress_rule(const Json& value) {
+  if (value.is_string()) return {ip_prefix(value), {}, {}};
+  nat::EgressRule rule{ip_prefix(value.at("to")), {}, {}};
+  read(value, "proto", rule.protocol, word<nat::EgressProtocol>(kEgressProtocolWords));
+  read(value, "ports", rule.ports, port_ranges);
+  return rule;
+}
+
 Egress egress(const Json& object) {
   Egress egress;
   read(object, "enabled", egress.enabled, truth);
-  read(object, "allow", egress.allow, each(ip_prefix));
-  read(object, "deny", egress.deny, each(ip_prefix));
+  read(object, "allow", egress.allow, each(egress_rule));
+  read(object, "deny", egress.deny, each(egress_rule));
   return egress;
 }
 

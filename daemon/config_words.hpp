@@ -19,6 +19,7 @@ inline constexpr std::array<std::string_view, 3> kNatDependenceWords = {"endpoin
 inline constexpr std::array<std::string_view, 3> kNatPortsWords = {"preserve", "random", "sequential"};
 inline constexpr std::array<std::string_view, 3> kPortMappingWords = {"nat-pmp", "pcp", "upnp"};
 inline constexpr std::array<std::string_view, 2> kProtocolWords = {"tcp", "udp"};
+inline constexpr std::array<std::string_view, 3> kEgressProtocolWords = {"tcp", "udp", "icmp"};
 inline constexpr std::array<std::string_view, 2> kMembersWords = {"open", "listed"};
 inline constexpr std::array<std::string_view, 2> kLinkWords = {"up", "down"};
 inline constexpr std::array<std::string_view, 2> kAssignWords = {"wait", "ready"};

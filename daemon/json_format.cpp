@@ -4,6 +4,7 @@
 #include <array>
 #include <charconv>
 
+#include "nat/egress_rules.hpp"
 #include "packet/mac_address.hpp"
 
 namespace vnet::daemon {
@@ -86,6 +87,8 @@ constexpr std::array kFormats = {
            [](std::string_view text) { return Ipv6Prefix::parse(text).has_value(); }},
     Format{"ip-prefix", "an IP prefix such as 10.0.0.0/8 or 2052::/16",
            [](std::string_view text) { return parse_ip_prefix(text).has_value(); }},
+    Format{"ports", "ports and ranges of ports such as 80,443,8000-8100",
+           [](std::string_view text) { return nat::parse_port_ranges(text).has_value(); }},
     Format{"endpoint", "an address and a port such as 127.0.0.1:2222 or [::1]:2222",
            [](std::string_view text) { return parse_endpoint(text).has_value(); }},
     Format{"endpoint-or-unix", "an address and a port such as 127.0.0.1:2222, or unix: and a path",
@@ -139,16 +142,6 @@ std::string to_string(const Endpoint& endpoint) {
 std::optional<Endpoint> parse_dns_server(std::string_view text) {
   if (const auto address = parse_ip(text)) return Endpoint{*address, kDnsPort};
   return parse_endpoint(text);
-}
-
-std::optional<IpPrefix> parse_ip_prefix(std::string_view text) {
-  if (const auto v4 = Ipv4Prefix::parse(text)) return *v4;
-  if (const auto v6 = Ipv6Prefix::parse(text)) return *v6;
-  return std::nullopt;
-}
-
-std::string to_string(const IpPrefix& prefix) {
-  return std::visit([](const auto& value) { return value.to_string(); }, prefix);
 }
 
 }  // namespace vnet::daemon

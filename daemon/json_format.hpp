@@ -37,11 +37,6 @@ struct Endpoint {
 /// An Endpoint, or an address alone, which takes port 53.
 [[nodiscard]] std::optional<Endpoint> parse_dns_server(std::string_view text);
 
-using IpPrefix = std::variant<Ipv4Prefix, Ipv6Prefix>;
-
-[[nodiscard]] std::optional<IpPrefix> parse_ip_prefix(std::string_view text);
-[[nodiscard]] std::string to_string(const IpPrefix& prefix);
-
 /// A decimal number without sign or leading zeros, `least` to `most`.
 [[nodiscard]] std::optional<std::uint32_t> parse_number(std::string_view text, std::uint32_t least, std::uint32_t most);
 

@@ -25,7 +25,7 @@ std::optional<PortRange> parse_range(std::string_view text) {
 
 /// In order, with those that overlap or touch made one.
 void normalize(PortRanges& ranges) {
-  std::ranges::sort(ranges);
+  std::ranges::sort(ranges, {}, &PortRange::first);
   std::size_t kept = 0;
   for (std::size_t i = 1; i < ranges.size(); ++i) {
     if (ranges[i].first <= ranges[kept].last + 1U) {

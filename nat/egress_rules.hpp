@@ -6,7 +6,6 @@
 // Limits: `kMaxEgressRules` of a network, `kMaxPortRanges` of a rule.
 #pragma once
 
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -24,7 +23,7 @@ struct PortRange {
   std::uint16_t first = 1;
   std::uint16_t last = 65535;  ///< included
 
-  constexpr auto operator<=>(const PortRange&) const noexcept = default;
+  constexpr bool operator==(const PortRange&) const noexcept = default;
 };
 
 /// Ascending, and no two of them touch.

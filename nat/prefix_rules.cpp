@@ -19,7 +19,7 @@ PrefixRules::Key PrefixRules::key_of(const IpAddress& address) noexcept {
 }
 
 PrefixRules::Key PrefixRules::masked(Key key, unsigned length) noexcept {
-  return {key.high & leading_ones(std::min(length, 64U)), key.low & leading_ones(length > 64 ? length - 64 : 0)};
+  return {key[0] & leading_ones(std::min(length, 64U)), key[1] & leading_ones(length > 64 ? length - 64 : 0)};
 }
 
 PrefixRules::PrefixRules(std::span<const EgressRule> allow, std::span<const EgressRule> deny) {

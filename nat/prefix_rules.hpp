@@ -9,7 +9,6 @@
 #pragma once
 
 #include <array>
-#include <compare>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -30,14 +29,10 @@ class PrefixRules {
   [[nodiscard]] Match find(const IpAddress& address, EgressProtocol protocol, std::uint16_t port) const noexcept;
 
  private:
-  /// An address, left-aligned, so that one mask serves both families.
-  struct Key {
-    std::uint64_t high = 0;
-    std::uint64_t low = 0;
-    constexpr auto operator<=>(const Key&) const noexcept = default;
-  };
+  /// The bits of an address, from the left, so that one mask serves both families.
+  using Key = std::array<std::uint64_t, 2>;
   struct Rule {
-    Key network;
+    Key network{};
     std::uint8_t length = 0;
     Match effect = Match::none;
     std::optional<EgressProtocol> protocol;

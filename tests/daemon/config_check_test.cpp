@@ -209,6 +209,26 @@ TEST(ConfigCheck, ForwardsLeadFromAFreeEndpointIntoTheNetwork) {
             "run.json: /networks/0/forwards/0/to: found 2052::5; expected an address of a host inside the network\n");
 }
 
+TEST(ConfigCheck, EgressRulesCanTakeEffect) {
+  const auto egress = [](std::string_view members) {
+    return complaints(R"({"networks": [{"egress": {)" + std::string{members} + "}}]}");
+  };
+  EXPECT_EQ(egress(R"("allow": ["0.0.0.0/0", "::/0"], "deny": ["127.0.0.0/8", {"to": "fe80::/10", "ports": "1"}])"),
+            "");
+  EXPECT_EQ(egress(R"("allow": [{"to": "10.0.0.0/8", "proto": "icmp", "ports": "1"}],
+                      "deny": [{"to": "10.0.0.0/8", "proto": "icmp", "ports": "1"}])"),
+            "run.json: /networks/0/egress/allow/0/ports: found ports of icmp; expected them for tcp and udp only\n"
+            "run.json: /networks/0/egress/deny/0/ports: found ports of icmp; expected them for tcp and udp only\n");
+  EXPECT_EQ(egress(R"("allow": ["1.1.1.1", "127.0.0.0/8", {"to": "ff02::/16", "proto": "udp"}])"),
+            "run.json: /networks/0/egress/allow/1: found 127.0.0.0/8 (loopback); expected a prefix that guests may "
+            "reach; host_alias leads to the host's loopback\n"
+            "run.json: /networks/0/egress/allow/2: found ff02::/16 (multicast); expected a prefix that guests may "
+            "reach\n");
+  expect_complaints({{R"({"timeline": [{"at_s": 1, "network": "lan", "egress": {"allow": ["0.0.0.0"]}}]})",
+                      ": /timeline/0/egress/allow/0: found 0.0.0.0/32 (unspecified); expected a prefix that guests "
+                      "may reach\n"}});
+}
+
 TEST(ConfigCheck, ServicesHaveAddressesOfTheirOwn) {
   expect_complaints({
       {R"({"services": [{"name": "a.test"}]})",

@@ -75,6 +75,22 @@ const std::vector<BadDocument> kBadDocuments = {
      R"(/networks/0/impair/loss: found 1.5; expected a number from 0 to 1)"},
     {R"({"networks": [{"blackhole": ["52.52.0.3/33"]}]})",
      R"(/networks/0/blackhole/0: found "52.52.0.3/33"; expected an IP prefix such as 10.0.0.0/8 or 2052::/16)"},
+    {R"({"networks": [{"egress": {"allow": ["10.0.0.0/33"]}}]})",
+     R"(/networks/0/egress/allow/0: found "10.0.0.0/33"; expected an IP prefix such as 10.0.0.0/8 or 2052::/16)"},
+    {R"({"networks": [{"egress": {"deny": [25]}}]})",
+     R"(/networks/0/egress/deny/0: found 25; expected an IP prefix such as 10.0.0.0/8 or 2052::/16, or an object)"},
+    {R"({"networks": [{"egress": {"deny": [{"ports": "25"}]}}]})",
+     R"(/networks/0/egress/deny/0: found no member "to"; expected it here)"},
+    {R"({"networks": [{"egress": {"deny": [{"to": "0.0.0.0/0", "port": "25"}]}}]})",
+     R"(/networks/0/egress/deny/0/port: found an unknown member "port"; expected one of to, proto, ports; did you mean "ports"?)"},
+    {R"({"networks": [{"egress": {"deny": [{"to": "0.0.0.0/0", "proto": "tpc"}]}}]})",
+     R"(/networks/0/egress/deny/0/proto: found "tpc"; expected one of tcp, udp, icmp; did you mean "tcp"?)"},
+    {R"({"networks": [{"egress": {"deny": [{"to": "0.0.0.0/0", "ports": "25,0"}]}}]})",
+     R"(/networks/0/egress/deny/0/ports: found "25,0"; expected ports and ranges of ports such as 80,443,8000-8100)"},
+    {R"({"networks": [{"egress": {"deny": [{"to": "0.0.0.0/0", "ports": "8100-8000"}]}}]})",
+     R"(/networks/0/egress/deny/0/ports: found "8100-8000"; expected ports and ranges of ports such as 80,443,8000-8100)"},
+    {R"({"networks": [{"egress": {"deny": [{"to": "0.0.0.0/0", "ports": 25}]}}]})",
+     R"(/networks/0/egress/deny/0/ports: found 25 (an integer); expected ports and ranges of ports such as 80,443,8000-8100)"},
     {R"({"networks": [{"forwards": [{"listen": "2222", "to": "10.0.0.1:22"}]}]})",
      R"(/networks/0/forwards/0/listen: found "2222"; expected an address and a port such as 127.0.0.1:2222, or unix: and a path)"},
     {R"({"listen": {"dgram": "vnet.sock"}})",
@@ -211,9 +227,15 @@ TEST(ConfigSchema, EveryWordOfAnEnumIsReadAsItsOwnEnumerator) {
   EXPECT_THAT(words("/$defs/network/properties/members/enum"), ElementsAreArray(kMembersWords));
   EXPECT_THAT(words("/$defs/network/properties/forwards/items/properties/proto/enum"),
               ElementsAreArray(kProtocolWords));
+  EXPECT_THAT(words("/$defs/egress_rule/oneOf/1/properties/proto/enum"), ElementsAreArray(kEgressProtocolWords));
   EXPECT_THAT(words("/$defs/nic/properties/link/enum"), ElementsAreArray(kLinkWords));
   EXPECT_THAT(words("/$defs/nic/properties/assign/enum"), ElementsAreArray(kAssignWords));
   EXPECT_THAT(words("/$defs/service/properties/kind/enum"), ElementsAreArray(kServiceKindWords));
+}
+
+TEST(ConfigSchema, EgressRulesOfBothListsStayBelowThePolicysLimit) {
+  const Json schema = Json::parse(schema_text());
+  EXPECT_EQ(2 * schema.at(Json::json_pointer("/$defs/egress_rules/maxItems")).get<std::size_t>(), nat::kMaxEgressRules);
 }
 
 /// Our verdicts as JSON, for the script: a document and the JSON pointers at which something is wrong with it.

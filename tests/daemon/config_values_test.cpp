@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "config_testing.hpp"
 #include "daemon/config_defaults.hpp"
@@ -130,6 +131,8 @@ constexpr std::string_view kEveryMember = R"({
       {"name": "_sip._udp.test", "srv": [{"priority": 1, "weight": 2, "port": 5060, "target": "a.test"}]},
       {"name": "4.3.2.1.in-addr.arpa", "ptr": "a.test"}]},
     "forwards": [{"listen": "unix:ssh.sock", "to": "10.1.0.5:22"}],
+    "egress": {"allow": ["10.0.0.0/8", {"to": "2052::/16", "proto": "tcp", "ports": "8000-8100,80,443"}, {"to": "0.0.0.0/0", "proto": "icmp"}],
+               "deny": [{"to": "10.1.2.3", "ports": "25"}]},
     "members": "listed", "port_security": true
   }],
   "nics": [{
@@ -194,6 +197,12 @@ TEST(ConfigValues, EveryMemberArrives) {
   EXPECT_EQ(other.dns.records[2].srv[0], (SrvRecord{1, 2, 5060, "a.test"}));
   EXPECT_EQ(other.dns.records[3].ptr, "a.test");
   EXPECT_EQ(other.forwards[0].listen, EndpointOrUnix{UnixPath{"/etc/vnet/ssh.sock"}});
+  EXPECT_EQ(other.egress,
+            (Egress{true,
+                    {{*parse_ip_prefix("10.0.0.0/8"), {}, {}},
+                     {*parse_ip_prefix("2052::/16"), nat::EgressProtocol::tcp, {{80, 80}, {443, 443}, {8000, 8100}}},
+                     {*parse_ip_prefix("0.0.0.0/0"), nat::EgressProtocol::icmp, {}}},
+                    {{*parse_ip_prefix("10.1.2.3/32"), {}, {{25, 25}}}}}));
   EXPECT_EQ(other.members, Members::listed);
   EXPECT_TRUE(other.port_security);
 
@@ -254,6 +263,17 @@ TEST(ConfigPrint, LoadsAgainToTheSameConfig) {
   }
 }
 
+TEST(ConfigPrint, AnEgressRuleThatIsAPrefixAloneIsPrintedAsOne) {
+  const auto egress = [](std::string_view rule) {
+    const Config config = loaded(R"({"networks": [{"egress": {"allow": [)" + std::string{rule} + "]}}]}");
+    return nlohmann::json::parse(print_config(config)).at("networks").at(0).at("egress");
+  };
+  EXPECT_EQ(egress(R"({"to": "10.0.0.0/8"})"),
+            nlohmann::json::parse(R"({"enabled": true, "allow": ["10.0.0.0/8"], "deny": ["169.254.0.0/16"]})"));
+  EXPECT_EQ(egress(R"({"to": "2052::/16", "proto": "udp", "ports": "53,53,54"})").at("allow"),
+            nlohmann::json::parse(R"([{"to": "2052::/16", "proto": "udp", "ports": "53-54"}])"));
+}
+
 TEST(ConfigPrint, OddNumbersSurvive) {
   for (const char* at : {"0.1", "0.000000001", "999999.999999999", "12345.678901234", "1000000"}) {
     const Config config = loaded(R"({"timeline": [{"at_s": )" + std::string{at} +
@@ -264,10 +284,11 @@ TEST(ConfigPrint, OddNumbersSurvive) {
 
 TEST(ConfigNotInEffect, WhatHasNoEffectIsNamed) {
   const auto found = load_config(kEveryMember, kTestFolders)->not_in_effect;
-  EXPECT_THAT(found, testing::UnorderedElementsAre(
-                         "/networks/0/wan", "/networks/0/nat", "/networks/0/port_mapping", "/networks/0/host_alias",
-                         "/networks/0/egress", "/networks/0/forwards", "/networks/0/impair", "/networks/0/blackhole",
-                         "/networks/1/nat", "/networks/1/forwards", "/listen/assign", "/services", "/timeline"));
+  EXPECT_THAT(found, testing::UnorderedElementsAre("/networks/0/wan", "/networks/0/nat", "/networks/0/port_mapping",
+                                                   "/networks/0/host_alias", "/networks/0/egress",
+                                                   "/networks/0/forwards", "/networks/0/impair",
+                                                   "/networks/0/blackhole", "/networks/1/nat", "/networks/1/egress",
+                                                   "/networks/1/forwards", "/listen/assign", "/services", "/timeline"));
 }
 
 TEST(ConfigNotInEffect, AskingForNothingIsNotNamed) {

@@ -76,6 +76,13 @@ def record_name(text):
     return domain_name(text.removeprefix("*.")) and (len(text) <= 253 or not text.startswith("*."))
 
 
+def ports(text):
+    ranges = [part.split("-") for part in text.split(",")]
+    return len(ranges) <= 64 and all(
+        len(ends) <= 2 and all(number(end, 1, 65535) for end in ends) and int(ends[0]) <= int(ends[-1])
+        for ends in ranges)
+
+
 FORMATS = {
     "name": lambda text: re.fullmatch("[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?", text) is not None,
     "domain-name": domain_name,
@@ -87,6 +94,7 @@ FORMATS = {
     "ipv4-prefix": prefix(ipaddress.IPv4Address),
     "ipv6-prefix": prefix(ipv6),
     "ip-prefix": prefix(ip),
+    "ports": ports,
     "endpoint": endpoint,
     "endpoint-or-unix": lambda text: path(text[5:]) if text.startswith("unix:") else endpoint(text),
     "dns-server": either(ip, endpoint),
