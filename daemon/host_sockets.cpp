@@ -8,6 +8,7 @@
 
 #include "daemon/host_error.hpp"
 #include "daemon/host_tcp.hpp"
+#include "daemon/os_random.hpp"
 #include "daemon/socket_address.hpp"
 
 namespace vnet::daemon {
@@ -22,7 +23,10 @@ std::size_t SystemSockets::budget() noexcept {
 }
 
 SystemSockets::SystemSockets(dgram::Poller& poller, HostListener& listener, std::size_t max_sockets, PeekOffset has)
-    : poll_(poller, listener), max_sockets_(max_sockets), peek_offset_(has) {
+    : poll_(poller, listener),
+      identifiers_(static_cast<std::uint16_t>(os_random())),
+      max_sockets_(max_sockets),
+      peek_offset_(has) {
   spdlog::info("egress: at most {} flows; {}", max_sockets_, to_string(peek_offset_));
 }
 
@@ -32,7 +36,8 @@ HostError SystemSockets::refuse(int code) noexcept {
   return error;
 }
 
-Result<std::unique_ptr<nat::TcpSocket>, HostError> SystemSockets::start(std::unique_ptr<HostTcp> socket) {
+template <typename Socket>
+Result<std::unique_ptr<Socket>, HostError> SystemSockets::start(std::unique_ptr<Socket> socket) {
   if (!socket->start()) return fail(refuse(ENOMEM));
   return socket;
 }
@@ -65,12 +70,20 @@ Result<std::unique_ptr<nat::TcpSocket>, HostError> SystemSockets::adopt(nat::Flo
                                          in_kernel ? StreamPeek::Keep::kernel : StreamPeek::Keep::here, prefix));
 }
 
-Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::open_udp(nat::FlowId, const IpAddress&) {
-  return fail(HostError::prohibited);
+Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::open_udp(nat::FlowId id,
+                                                                                const IpAddress& family) {
+  if (!has_room()) return fail(refuse(EMFILE));
+  dgram::Fd fd = HostDatagram::open_udp(family_of(family));
+  if (!fd) return fail(refuse(errno));
+  return start(std::make_unique<HostDatagram>(poll_, id, std::move(fd), room_));
 }
 
-Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::open_echo(nat::FlowId, const IpAddress&) {
-  return fail(HostError::prohibited);
+Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::open_echo(nat::FlowId id,
+                                                                                 const IpAddress& family) {
+  if (!has_room()) return fail(refuse(EMFILE));
+  auto socket = HostEcho::open(poll_, id, family_of(family), room_, identifiers_);
+  if (!socket) return fail(refuse(socket.error()));
+  return start(std::move(*socket));
 }
 
 }  // namespace vnet::daemon

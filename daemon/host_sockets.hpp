@@ -15,6 +15,8 @@
 #include <memory>
 
 #include "daemon/edge_poll.hpp"
+#include "daemon/host_datagram.hpp"
+#include "daemon/host_echo.hpp"
 #include "daemon/peek_offset.hpp"
 #include "dgram/socket.hpp"
 #include "nat/host_socket.hpp"
@@ -57,9 +59,12 @@ class SystemSockets final : public nat::HostSockets {
   [[nodiscard]] bool has_room() const noexcept { return open() < max_sockets_; }
   /// The error that errno, or a full house, is; counted where it is about resources.
   [[nodiscard]] nat::HostError refuse(int code) noexcept;
-  [[nodiscard]] Result<std::unique_ptr<nat::TcpSocket>, nat::HostError> start(std::unique_ptr<class HostTcp> socket);
+  template <typename Socket>
+  [[nodiscard]] Result<std::unique_ptr<Socket>, nat::HostError> start(std::unique_ptr<Socket> socket);
 
   EdgePoll poll_;
+  DatagramRoom room_;
+  EchoIdentifiers identifiers_;
   std::size_t max_sockets_;
   PeekOffset peek_offset_;
   std::uint64_t refused_ = 0;

@@ -139,9 +139,9 @@ class HostSockets {
   [[nodiscard]] virtual Result<std::unique_ptr<TcpSocket>, HostError> connect(FlowId id, const Endpoint& to) = 0;
   /// `family` is that of an address of it.
   [[nodiscard]] virtual Result<std::unique_ptr<DatagramSocket>, HostError> open_udp(FlowId id,
-                                                                                   const IpAddress& family) = 0;
-  [[nodiscard]] virtual Result<std::unique_ptr<DatagramSocket>, HostError> open_echo(FlowId id,
                                                                                     const IpAddress& family) = 0;
+  [[nodiscard]] virtual Result<std::unique_ptr<DatagramSocket>, HostError> open_echo(FlowId id,
+                                                                                     const IpAddress& family) = 0;
 };
 
 }  // namespace vnet::nat

@@ -13,7 +13,8 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
 
 # Those of daemon/ that need neither libuv nor the log.
-HOST_SOCKETS = ('socket_address', 'host_error', 'edge_poll', 'stream_peek', 'peek_offset', 'host_tcp')
+HOST_SOCKETS = ('socket_address', 'host_error', 'edge_poll', 'stream_peek', 'peek_offset', 'host_tcp',
+                'error_queue', 'host_datagram', 'host_echo')
 
 
 class Portable(unittest.TestCase):
