@@ -1,14 +1,13 @@
 #include "daemon/dns_upstream.hpp"
 
-#include <netinet/in.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
-#include <cstring>
 #include <limits>
 
+#include "daemon/socket_address.hpp"
 #include "dgram/socket.hpp"
 
 namespace vnet::daemon {
@@ -19,52 +18,10 @@ constexpr std::size_t kMaxMessage = std::numeric_limits<std::uint16_t>::max();
 /// Bytes taken from a connection at a time; most answers over TCP are shorter.
 constexpr std::size_t kReadSize = 4096;
 
-#if defined(MSG_NOSIGNAL)
-constexpr int kSendFlags = MSG_NOSIGNAL;
-#else
-constexpr int kSendFlags = 0;
-#endif
-
-/// A socket address of either family.
-struct SocketAddress {
-  sockaddr_storage storage{};
-  socklen_t size = 0;
-
-  SocketAddress(const dns::Endpoint& server, const Ipv6Zones& zones) {
-    if (const auto* v4 = std::get_if<Ipv4Address>(&server.address)) {
-      sockaddr_in address{};
-      address.sin_family = AF_INET;
-      address.sin_port = htons(server.port);
-      address.sin_addr.s_addr = htonl(v4->to_u32());
-      hold(address);
-      return;
-    }
-    const auto& v6 = std::get<Ipv6Address>(server.address);
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_port = htons(server.port);
-    std::ranges::copy(v6.octets(), address.sin6_addr.s6_addr);
-    if (const auto zone = zones.find(v6); zone != zones.end()) address.sin6_scope_id = zone->second;
-    hold(address);
-  }
-
-  template <typename T>
-  void hold(const T& address) {
-    std::memcpy(&storage, &address, sizeof address);
-    size = sizeof address;
-  }
-  [[nodiscard]] const sockaddr* get() const noexcept { return reinterpret_cast<const sockaddr*>(&storage); }
-};
-
-/// Empty when the system has no descriptor to give, or not this family.
-dgram::Fd make_socket(int family, int type) {
-  dgram::Fd fd{::socket(family, type, 0)};
-  if (!fd || !dgram::adopt(fd)) return {};
-#if defined(SO_NOSIGPIPE)
-  const int on = 1;
-  (void)::setsockopt(fd.get(), SOL_SOCKET, SO_NOSIGPIPE, &on, sizeof on);
-#endif
-  return fd;
+SocketAddress address_of(const dns::Endpoint& server, const Ipv6Zones& zones) {
+  const auto* v6 = std::get_if<Ipv6Address>(&server.address);
+  const auto zone = v6 != nullptr ? zones.find(*v6) : zones.end();
+  return {server.address, server.port, zone != zones.end() ? zone->second : 0};
 }
 
 bool is_transient(int error) noexcept { return error == EAGAIN || error == EWOULDBLOCK || error == EINTR; }
@@ -192,8 +149,8 @@ bool DnsUpstream::send(const dns::UpstreamQuery& query) {
   assert(!sockets_.contains(query.handle));
   assert(query.bytes.size() <= kMaxMessage);
   if (sockets_.size() >= max_sockets_) return false;
-  const SocketAddress server{query.server, zones_};
-  dgram::Fd fd = make_socket(server.storage.ss_family, query.tcp ? SOCK_STREAM : SOCK_DGRAM);
+  const SocketAddress server = address_of(query.server, zones_);
+  dgram::Fd fd = make_inet_socket(server.family(), query.tcp ? SOCK_STREAM : SOCK_DGRAM);
   if (!fd) return false;
   std::unique_ptr<Socket> socket;
   if (query.tcp) {

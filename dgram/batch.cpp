@@ -11,30 +11,6 @@ iovec iovec_of(ByteView frame) noexcept {
   return {const_cast<std::uint8_t*>(frame.data()), frame.size()};  // sendmsg does not write through it
 }
 
-#if !defined(__linux__)
-// What Linux's recvmmsg and sendmmsg fill in for each message.
-struct mmsghdr {
-  msghdr msg_hdr;
-  unsigned msg_len;
-};
-
-int recvmmsg(int fd, mmsghdr* messages, unsigned count, int flags, void*) noexcept {
-  unsigned done = 0;
-  for (; done < count; ++done) {
-    const ssize_t size = ::recvmsg(fd, &messages[done].msg_hdr, flags);
-    if (size < 0) break;
-    messages[done].msg_len = static_cast<unsigned>(size);
-  }
-  return done > 0 ? static_cast<int>(done) : -1;
-}
-
-int sendmmsg(int fd, mmsghdr* messages, unsigned count, int flags) noexcept {
-  unsigned done = 0;
-  while (done < count && ::sendmsg(fd, &messages[done].msg_hdr, flags) >= 0) ++done;
-  return done > 0 ? static_cast<int>(done) : -1;
-}
-#endif
-
 #if defined(MSG_NOSIGNAL)
 constexpr int kSendFlags = MSG_DONTWAIT | MSG_NOSIGNAL;
 #else

@@ -3,7 +3,7 @@
 // `ReceiveBatch` owns the buffers that frames are received into; one serves all sockets, because a batch is consumed
 // before the next is received. The buffers are as long as the longest frame and one more, so that a longer datagram
 // shows by its truncation; pages that no frame has touched cost nothing. `send_batch` hands the kernel up to
-// `kBatch` frames at once. Linux has recvmmsg and sendmmsg for it; elsewhere a loop does the same.
+// `kBatch` frames at once.
 #pragma once
 
 #include <array>
@@ -11,14 +11,12 @@
 #include <memory>
 #include <span>
 
+#include "dgram/many_messages.hpp"
 #include "dgram/socket.hpp"
 #include "packet/bytes.hpp"
 #include "packet/ethernet.hpp"
 
 namespace vnet::dgram {
-
-/// Datagrams for one system call: beyond 64 the gain is lost in the noise, and latency grows.
-inline constexpr std::size_t kBatch = 64;
 
 class ReceiveBatch {
  public:

@@ -80,7 +80,8 @@ class TcpSocket {
   /// Takes as many bytes as there is room for, in order. Fewer than all: `writable` follows.
   [[nodiscard]] virtual Result<std::size_t, HostError> send(std::span<const ByteView> pieces) = 0;
   /// Copies what begins `offset` bytes behind the last byte consumed into `rooms`, one filled after the other, and
-  /// leaves it where it is. `offset` is not more than what was peeked at before.
+  /// leaves it where it is. `offset` is not more than what was peeked at before. No bytes, and not drained: it holds as
+  /// much as it may (256 KiB where the kernel has no peek offset) until some of it is consumed.
   [[nodiscard]] virtual Result<Peeked, HostError> peek(std::size_t offset, std::span<const ByteSpan> rooms) = 0;
   /// Gives up the first `count` bytes, which were peeked at.
   virtual void consume(std::size_t count) = 0;

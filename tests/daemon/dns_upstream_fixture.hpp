@@ -15,53 +15,22 @@
 #include <vector>
 
 #include "daemon/dns_upstream.hpp"
-#include "dgram/socket.hpp"
+#include "tests/support/loopback_server.hpp"
 #include "tests/support/poll_loop.hpp"
 
 namespace vnet::daemon {
 
 using vnet::test::PollLoop;
+using vnet::test::receive;
+using vnet::test::transmit;
 
 /// Where nobody listens.
 inline const dns::Endpoint kNobody{Ipv4Address{127, 0, 0, 1}, 1};
 
-/// A server's socket on the loopback, and where it is.
-struct Server {
-  dgram::Fd fd;
+struct Server : test::LoopbackServer {
   dns::Endpoint at;
 
-  explicit Server(int type, bool v6 = false) : fd(::socket(v6 ? AF_INET6 : AF_INET, type, 0)) {
-    if (v6) {
-      sockaddr_in6 address{};
-      address.sin6_family = AF_INET6;
-      address.sin6_addr = in6addr_loopback;
-      bind(address);
-      at.address = *Ipv6Address::parse("::1");
-    } else {
-      sockaddr_in address{};
-      address.sin_family = AF_INET;
-      address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-      bind(address);
-      at.address = Ipv4Address{127, 0, 0, 1};
-    }
-    EXPECT_TRUE(type == SOCK_DGRAM || ::listen(fd.get(), 16) == 0);
-    // A test that waits for what never comes fails instead of hanging.
-    const timeval patience{10, 0};
-    ::setsockopt(fd.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  }
-
-  [[nodiscard]] dgram::Fd accept() const { return dgram::Fd{::accept(fd.get(), nullptr, nullptr)}; }
-
- private:
-  template <typename T>
-  void bind(T address) {
-    socklen_t size = sizeof address;
-    EXPECT_EQ(::bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), size), 0);
-    EXPECT_EQ(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
-    sockaddr_in any{};
-    std::memcpy(&any, &address, sizeof any);  // the port is at the same place in both families
-    at.port = ntohs(any.sin_port);
-  }
+  explicit Server(int type, bool v6 = false) : LoopbackServer(type, v6), at{address, port} {}
 };
 
 struct Datagram {
@@ -90,16 +59,6 @@ inline void reply(const Server& server, const Datagram& to, std::string_view tex
   EXPECT_EQ(
       ::sendto(server.fd.get(), text.data(), text.size(), 0, reinterpret_cast<const sockaddr*>(&to.from), to.from_size),
       static_cast<ssize_t>(text.size()));
-}
-
-inline std::string receive(const dgram::Fd& fd, std::size_t size) {
-  std::string text(size, '\0');
-  EXPECT_EQ(::recv(fd.get(), text.data(), size, MSG_WAITALL), static_cast<ssize_t>(size));
-  return text;
-}
-
-inline void transmit(const dgram::Fd& fd, std::string_view text) {
-  EXPECT_EQ(::send(fd.get(), text.data(), text.size(), MSG_NOSIGNAL), static_cast<ssize_t>(text.size()));
 }
 
 /// `text` with its two-byte length.
