@@ -56,7 +56,7 @@ DatagramFlows::DatagramFlows(const Setup& setup, GuestWire& wire, HostSockets& s
       new_id_(std::move(new_id)),
       by_key_(16, KeyHash{setup.key}) {}
 
-DatagramFlows::Flow* DatagramFlows::find_or_open(const Datagram& datagram, Instant now) {
+Result<DatagramFlows::Flow*, HostError> DatagramFlows::find_or_open(const Datagram& datagram, Instant now) {
   if (const auto known = by_key_.find(datagram.from); known != by_key_.end()) return &flows_.at(known->second);
   Lru& own = by_guest_[datagram.from.guest];
   if (own.size() >= setup_.limits.per_guest) {
@@ -71,7 +71,7 @@ DatagramFlows::Flow* DatagramFlows::find_or_open(const Datagram& datagram, Insta
   if (!socket) {
     ++counters_.limited;
     if (own.empty()) by_guest_.erase(datagram.from.guest);
-    return nullptr;
+    return fail(socket.error());
   }
   ++counters_.opened;
   Flow& flow = flows_[id];
@@ -82,9 +82,10 @@ DatagramFlows::Flow* DatagramFlows::find_or_open(const Datagram& datagram, Insta
   return &flow;
 }
 
-bool DatagramFlows::handle(const Datagram& datagram, Instant now) {
-  Flow* const flow = find_or_open(datagram, now);
-  if (flow == nullptr) return false;
+Result<void, HostError> DatagramFlows::handle(const Datagram& datagram, Instant now) {
+  const auto found = find_or_open(datagram, now);
+  if (!found) return fail(found.error());
+  Flow* const flow = *found;
   Lru& own = by_guest_.at(datagram.from.guest);
   own.splice(own.end(), own, flow->place);
   flow->view.mac = datagram.mac;
@@ -96,7 +97,7 @@ bool DatagramFlows::handle(const Datagram& datagram, Instant now) {
   flow->view.bytes_to_host += datagram.payload.size();
   touch(flow->view.id, *flow);
   timers_.set(flow->view.id, now + patience(*flow), flow->armed, now);
-  return true;
+  return {};
 }
 
 void DatagramFlows::touch(FlowId id, Flow& flow) {
@@ -282,16 +283,15 @@ Instant DatagramFlows::next_deadline() const {
 }
 
 void DatagramFlows::expire(Instant now) {
-  for (FlowId id = timers_.take_due(now); id != FlowId{}; id = timers_.take_due(now)) {
-    const auto found = flows_.find(id);
-    if (found == flows_.end()) continue;
+  for (auto due = timers_.take_due(now); due.id != FlowId{}; due = timers_.take_due(now)) {
+    const auto found = flows_.find(due.id);
+    if (found == flows_.end() || !FlowTimers::is_current(due, found->second.armed)) continue;
     Flow& flow = found->second;
-    flow.armed = kNever;
     const Instant over = flow.view.used + patience(flow);
     if (over <= now) {
-      remove(id);
+      remove(due.id);
     } else {
-      timers_.set(id, over, flow.armed, now);
+      timers_.set(due.id, over, flow.armed, now);
     }
   }
   end_batch(now);

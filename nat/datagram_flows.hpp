@@ -44,7 +44,7 @@ struct DatagramTimes {
 struct DatagramCounters {
   std::uint64_t opened = 0;
   std::uint64_t evicted = 0;      ///< made room for another of the same guest
-  std::uint64_t limited = 0;      ///< refused, because of a limit or because the host has no sockets left
+  std::uint64_t limited = 0;      ///< refused: a limit, or the host gives no such socket
   std::uint64_t from_guests = 0;  ///< datagrams
   std::uint64_t to_guests = 0;
   std::uint64_t send_failed = 0;  ///< the host refused one
@@ -97,8 +97,8 @@ class DatagramFlows {
   /// The references outlive this; `policy` translates addresses.
   DatagramFlows(const Setup& setup, GuestWire& wire, HostSockets& sockets, const EgressPolicy& policy, NewId new_id);
 
-  /// False: there is no room for the flow, or the host has no such socket.
-  [[nodiscard]] bool handle(const Datagram& datagram, Instant now);
+  /// The error: there is no room for the flow, or the host gives no such socket.
+  [[nodiscard]] Result<void, HostError> handle(const Datagram& datagram, Instant now);
   void on_host(FlowId id, HostEvents events, Instant now);
   void end_batch(Instant now);
   [[nodiscard]] Instant next_deadline() const;
@@ -123,7 +123,7 @@ class DatagramFlows {
     std::unique_ptr<DatagramSocket> socket;
     std::vector<OutDatagram> out;  ///< of this batch
     Lru::iterator place;           ///< among its guest's, the one longest unused first
-    Instant armed = kNever;
+    FlowTimers::Armed armed;
     bool only_dns = true;
     bool touched = false;
     bool readable = false;
@@ -143,7 +143,7 @@ class DatagramFlows {
     }
   };
 
-  [[nodiscard]] Flow* find_or_open(const Datagram& datagram, Instant now);
+  [[nodiscard]] Result<Flow*, HostError> find_or_open(const Datagram& datagram, Instant now);
   void send_out(Flow& flow);
   void receive(Flow& flow);
   void deliver(Flow& flow, const InDatagram& datagram);

@@ -17,6 +17,17 @@ IcmpError unreachable(const IpAddress& about, std::uint8_t code4, std::uint8_t c
   return is_v4(about) ? IcmpError{icmp_type::kUnreachable, code4} : IcmpError{icmp6_type::kUnreachable, code6};
 }
 
+/// What a guest is told when the host cannot open a way to `to`. Out of resources is said as "prohibited" (RFC 5508,
+/// REQ-8).
+IcmpError answer_to(HostError error, const IpAddress& to) noexcept {
+  switch (error) {
+    case HostError::prohibited:
+    case HostError::no_resources: return unreachable(to, kProhibitedCode4, kProhibitedCode6);
+    case HostError::net_unreachable: return unreachable(to, kNetUnreachable4, kNoRoute6);
+    default: return unreachable(to, kHostUnreachable4, kAddressUnreachable6);
+  }
+}
+
 IcmpError time_exceeded(const IpAddress& about) noexcept {
   return {is_v4(about) ? icmp_type::kTimeExceeded : icmp6_type::kTimeExceeded, 0};
 }
@@ -114,15 +125,11 @@ std::optional<EgressRefusal> Egress::take_tcp(const MacAddress& mac, const Packe
     tcp_.open(id, flow, mac, *segment, std::move(*host), now);
     return std::nullopt;
   }
-  switch (host.error()) {
-    case HostError::refused:
-    case HostError::no_resources:
-      tcp_.refuse(flow, mac, *segment);
-      return EgressRefusal{host.error() == HostError::refused ? DropReason::no_service : DropReason::egress_limit};
-    case HostError::prohibited:
-      return EgressRefusal{DropReason::no_route, unreachable(flow.local, kProhibitedCode4, kProhibitedCode6)};
-    default: return EgressRefusal{DropReason::no_route, unreachable(flow.local, kNetUnreachable4, kNoRoute6)};
+  if (host.error() == HostError::refused || host.error() == HostError::no_resources) {
+    tcp_.refuse(flow, mac, *segment);
+    return EgressRefusal{host.error() == HostError::refused ? DropReason::no_service : DropReason::egress_limit};
   }
+  return EgressRefusal{DropReason::no_route, answer_to(host.error(), flow.local)};
 }
 
 template <typename Packet>
@@ -178,9 +185,11 @@ std::optional<EgressRefusal> Egress::send(const DatagramFlows::Datagram& datagra
   if (auto refused = judge(protocol, datagram.to.address, datagram.to.port)) return refused;
   DatagramFlows::Datagram translated = datagram;
   translated.target = *policy_.host_target(datagram.to.address);
-  if (datagrams_.handle(translated, now)) return std::nullopt;
-  // RFC 5508, REQ-8: out of resources is said as "prohibited".
-  return EgressRefusal{DropReason::egress_limit, unreachable(datagram.to.address, kProhibitedCode4, kProhibitedCode6)};
+  const auto taken = datagrams_.handle(translated, now);
+  if (taken) return std::nullopt;
+  const bool limited = taken.error() == HostError::no_resources;
+  return EgressRefusal{limited ? DropReason::egress_limit : DropReason::no_route,
+                       answer_to(taken.error(), datagram.to.address)};
 }
 
 void Egress::on_host(FlowId id, HostEvents events, Instant now) {
@@ -226,11 +235,7 @@ void Egress::tell_refused(const TcpSplice& splice, HostError error) {
   FrameBuilder quote{storage};
   prepend_tcp(quote, reversed, syn);
   FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*source))};
-  const IcmpError answer = error == HostError::prohibited ? unreachable(flow.local, kProhibitedCode4, kProhibitedCode6)
-                           : error == HostError::net_unreachable
-                               ? unreachable(flow.local, kNetUnreachable4, kNoRoute6)
-                               : unreachable(flow.local, kHostUnreachable4, kAddressUnreachable6);
-  build_icmp_error(frame, *source, flow.remote, answer, quote.bytes());
+  build_icmp_error(frame, *source, flow.remote, answer_to(error, flow.local), quote.bytes());
   wire_.send(frame, splice.guest(), is_v4(flow.local));
 }
 

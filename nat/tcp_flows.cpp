@@ -175,6 +175,7 @@ void TcpFlows::review(FlowId id, Entry& entry, Instant now) {
   if (phase == TcpPhase::time_wait && !entry.waits) {
     entry.waits = true;
     ++waiting_;
+    while (!time_wait_.empty() && !by_id_.contains(time_wait_.front())) time_wait_.pop_front();
     time_wait_.push_back(id);
   }
   timers_.set(id, splice.next_deadline(), entry.armed, now);
@@ -213,16 +214,15 @@ Instant TcpFlows::next_deadline() const {
 }
 
 void TcpFlows::expire(Instant now) {
-  for (FlowId id = timers_.take_due(now); id != FlowId{}; id = timers_.take_due(now)) {
-    const auto found = by_id_.find(id);
-    if (found == by_id_.end()) continue;
+  for (auto due = timers_.take_due(now); due.id != FlowId{}; due = timers_.take_due(now)) {
+    const auto found = by_id_.find(due.id);
+    if (found == by_id_.end() || !FlowTimers::is_current(due, found->second.armed)) continue;
     Entry& entry = found->second;
-    entry.armed = kNever;
     if (entry.splice->next_deadline() <= now) {
       entry.splice->expire(now);
-      touch(id, entry);
+      touch(due.id, entry);
     } else {
-      timers_.set(id, entry.splice->next_deadline(), entry.armed, now);
+      timers_.set(due.id, entry.splice->next_deadline(), entry.armed, now);
     }
   }
   end_batch(now);

@@ -92,7 +92,7 @@ class TcpFlows {
  private:
   struct Entry {
     std::unique_ptr<TcpSplice> splice;
-    Instant armed = kNever;      ///< the earliest entry of it among the timers
+    FlowTimers::Armed armed;
     std::size_t pieces = kNone;  ///< which of `pieces_` collects its payloads in this batch
     bool ready = false;          ///< in `ready_`
     bool parked = false;         ///< in `parked_`

@@ -26,9 +26,13 @@ bool TcpInbound::acceptable(std::uint32_t sequence, std::size_t length) const no
 TcpInbound::Order TcpInbound::accept(std::uint32_t sequence, ByteView payload, bool fin,
                                      std::vector<ByteView>& pieces) {
   const std::uint32_t end = sequence + static_cast<std::uint32_t>(payload.size());
-  if (fin && !fin_seen_ && !sequence_before(edge_, end)) {
+  const std::uint32_t known_end = early_.empty() ? next_ : early_.end();
+  if (fin && !fin_seen_ && !sequence_before(edge_, end) && !sequence_before(end, known_end)) {
     fin_seen_ = true;
     fin_ = end;
+  }
+  if (fin_seen_ && sequence_before(fin_, end)) {  // there is nothing behind a FIN
+    payload = payload.first(sequence_before(fin_, sequence) ? 0 : fin_ - sequence);
   }
   if (sequence_before(sequence, next_)) {  // what we have seen already
     const std::size_t seen = next_ - sequence;
@@ -51,9 +55,9 @@ TcpInbound::Order TcpInbound::accept(std::uint32_t sequence, ByteView payload, b
       next_ = sequence_max(next_, early_.ranges().front().end);
       early_.drop_below(next_);
     }
-  } else if (!payload.empty() && early_.insert({sequence, sequence + static_cast<std::uint32_t>(payload.size())})) {
-    keep(sequence, payload);
-    latest_ = sequence;
+  } else if (!payload.empty()) {
+    keep(sequence, payload);  // first: a ring that grows takes over what `early_` says that it holds
+    if (early_.insert({sequence, sequence + static_cast<std::uint32_t>(payload.size())})) latest_ = sequence;
   }
   if (fin_seen_ && next_ == fin_) finished_ = true;
   if (payload.empty() && !(fin && finished_)) return Order::old;
@@ -108,7 +112,6 @@ std::size_t TcpInbound::ring_views(SequenceRange range, std::array<ByteView, 2>&
 }
 
 Result<std::size_t, HostError> TcpInbound::flush(TcpSocket& host, std::vector<ByteView>& pieces) {
-  grow_window(next_ - begin_);
   if (begin_ == next_) return 0;
   std::array<ByteView, 2> kept;
   const std::size_t kept_count = ring_views({pieces_end_, next_}, kept);
@@ -129,6 +132,7 @@ Result<std::size_t, HostError> TcpInbound::flush(TcpSocket& host, std::vector<By
   }
   pieces.clear();
   pieces_end_ = begin_;
+  if (begin_ == next_) grow_window(*sent);
   if (begin_ == next_ && early_.empty()) {
     ring_.reset();
     ring_size_ = 0;
@@ -136,7 +140,7 @@ Result<std::size_t, HostError> TcpInbound::flush(TcpSocket& host, std::vector<By
   return *sent;
 }
 
-/// A guest that fills a quarter of its window between two of our turns could use a larger one.
+/// A guest that fills a quarter of its window between two of our turns could use a larger one, if the host keeps up.
 void TcpInbound::grow_window(std::size_t arrived) noexcept {
   if (!scaled_ || window_ >= kMaxWindow || arrived * 4 < window_) return;
   const std::size_t larger = std::min(kMaxWindow, 2 * window_);

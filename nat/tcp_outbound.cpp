@@ -64,15 +64,19 @@ void TcpOutbound::on_new_ack(std::uint32_t acknowledgment, Instant now) {
     timing_ = false;
     round_trip_.sample(now - timed_at_);
   }
-  if (!recovering_) return congestion_.on_acked(acked);
+  if (!recovering_) {
+    // It stays near, so that it is still "before" after gigabytes without a loss.
+    recover_ = sequence_max(recover_, una_ - 1);
+    return congestion_.on_acked(acked);
+  }
   if (!sequence_before(una_, recover_)) {
     recovering_ = false;
     return;
   }
   resent_below_ = sequence_max(resent_below_, una_);
-  // Without SACK, an acknowledgment of a part says that what follows it is lost too (RFC 6582, 3.2, step 5).
+  // Without SACK, an acknowledgment of a part says that what follows it is lost too (RFC 6582, 3.2, step 5). After a
+  // timeout, all that follows counts as lost anyway, and what was sent again of it is on its way.
   if (!selective_) {
-    resent_below_ = una_;
     lost_below_ = sequence_max(lost_below_, sequence_min(una_ + static_cast<std::uint32_t>(mss_), next_));
   }
 }
@@ -145,9 +149,10 @@ TcpOutbound::Run TcpOutbound::next_run() const noexcept {
   if (finishing_) return {};
   const std::size_t used = next_ - una_;
   const std::size_t window_room = window_ > used ? window_ - used : 0;
-  const std::size_t room = std::min(window_room, congestion_room);
+  std::size_t room = std::min(window_room, congestion_room);
   // A sliver of a window is not worth a segment while others are on their way (RFC 9293, 3.8.6.2.1).
   if (room < mss_ && used != 0 && room < max_window_ / 2) return {};
+  if (room > mss_) room -= room % mss_;
   return {next_, room, false};
 }
 
@@ -200,7 +205,7 @@ TcpOutbound::Due TcpOutbound::expire(Instant now) noexcept {
     timer_ = now + window_probe_;
     return Due::probe_window;
   }
-  if (!probed_ && !recovering_ && una_ != recover_) {
+  if (may_probe()) {
     // The first silence: the last segment again, which either gets through or shows by SACK what is missing.
     probed_ = true;
     resend_ = true;
@@ -211,7 +216,7 @@ TcpOutbound::Due TcpOutbound::expire(Instant now) noexcept {
   if (!recovering_ || sequence_before(recover_, next_)) congestion_.on_timeout();
   recovering_ = true;
   probed_ = true;
-  resend_ = una_ == end_ && finishing_;
+  resend_ = false;
   recover_ = next_;
   resent_below_ = una_;
   lost_below_ = next_;
@@ -229,9 +234,8 @@ void TcpOutbound::arm(Instant now) noexcept {
     return;
   }
   const bool alone = next_ - una_ <= mss_;
-  const Duration wait =
-      probed_ || recovering_ ? round_trip_.timeout() : std::min(round_trip_.probe_after(alone), round_trip_.timeout());
-  timer_ = now + wait;
+  timer_ =
+      now + (may_probe() ? std::min(round_trip_.probe_after(alone), round_trip_.timeout()) : round_trip_.timeout());
 }
 
 std::uint32_t TcpOutbound::bare_sequence() const noexcept {

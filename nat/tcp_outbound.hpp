@@ -30,7 +30,7 @@ class TcpOutbound {
 
   /// Nothing to a guest goes before its SYN is known.
   explicit TcpOutbound(std::uint32_t initial_sequence) noexcept
-      : una_(initial_sequence), next_(initial_sequence + 1), recover_(initial_sequence), congestion_(536) {}
+      : una_(initial_sequence), next_(initial_sequence), recover_(initial_sequence), congestion_(536) {}
 
   struct Peer {
     std::size_t mss = 536;  ///< payload of a segment to it
@@ -86,6 +86,8 @@ class TcpOutbound {
   [[nodiscard]] std::uint32_t una() const noexcept { return una_; }
   [[nodiscard]] std::uint32_t next() const noexcept { return next_; }
   [[nodiscard]] bool idle() const noexcept { return una_ == next_; }
+  /// What is on its way, if anything, is out there because the guest lets nothing in.
+  [[nodiscard]] bool shut_out() const noexcept { return window_ == 0; }
   [[nodiscard]] std::size_t mss() const noexcept { return mss_; }
   /// The number for a segment without data: the newest that is within the guest's window.
   [[nodiscard]] std::uint32_t bare_sequence() const noexcept;
@@ -99,6 +101,7 @@ class TcpOutbound {
   void look_for_loss() noexcept;
   void enter_recovery() noexcept;
   [[nodiscard]] std::uint32_t surely_lost_below() const noexcept;
+  [[nodiscard]] bool may_probe() const noexcept { return !probed_ && !recovering_ && una_ != recover_; }
   void arm(Instant now) noexcept;
 
   std::uint32_t una_;

@@ -12,6 +12,8 @@ constexpr std::uint16_t kMinMss = 88;
 /// Between two challenge acknowledgments of a connection (RFC 5961, 7).
 constexpr Duration kChallengeInterval = std::chrono::milliseconds{500};
 constexpr std::uint8_t kMaxDuplicateAcks = 3;
+/// Questions to a silent guest before it counts as gone: one alone, or its answer, may be lost.
+constexpr std::uint8_t kMaxAsked = 5;
 
 std::size_t length_of(const TcpSegment& segment) noexcept {
   return segment.payload().size() + (segment.has(TcpSegment::kFin) ? 1U : 0U) +
@@ -86,6 +88,8 @@ void TcpSplice::handle(const TcpSegment& segment, std::vector<ByteView>& pieces,
     return challenge(now);
   }
   if (!in_.acceptable(segment.sequence(), length_of(segment))) {
+    // Two ends that disagree about their numbers would acknowledge each other's acknowledgments for ever.
+    if (length_of(segment) == 0) return challenge(now);
     acknowledge_ = true;
     return;
   }
@@ -148,23 +152,24 @@ void TcpSplice::take(const TcpSegment& segment, std::vector<ByteView>& pieces, I
                                          .sack = std::span{options.sack}.first(options.sack_count)},
                                         now);
   const std::uint32_t before = in_.next();
-  asked_ = false;
+  asked_ = 0;
   if (!segment.payload().empty() || fin) {
     const TcpInbound::Order order = in_.accept(segment.sequence(), segment.payload(), fin, pieces);
     acknowledge_ = true;
     if (order != TcpInbound::Order::in_order && duplicates_ < kMaxDuplicateAcks) ++duplicates_;
   }
-  if (acked != 0 || in_.next() != before || out_.idle()) progress_at_ = now;
+  const bool alive = out_.idle() || out_.shut_out();  // then there is nothing else that it could say
+  if (phase_ == TcpPhase::open && (acked != 0 || in_.next() != before || alive)) progress_at_ = now;
 }
 
 void TcpSplice::settle(std::vector<ByteView>& pieces, Instant now) {
   if (phase_ != TcpPhase::open) return pieces.clear();
-  if (!in_.drained()) {
+  if (lost_) {
+    pieces.clear();
+  } else if (!in_.drained()) {
     const auto flushed = in_.flush(*host_, pieces);
-    if (!flushed) {
-      pieces.clear();
-      return fail_with(flushed.error(), now);
-    }
+    pieces.clear();
+    if (!flushed) return lose_host(flushed.error(), now);
     bytes_to_host_ += *flushed;
   }
   if (in_.finished() && in_.drained() && !shut_) {
@@ -188,19 +193,26 @@ void TcpSplice::finish_if_done(Instant now) {
   if (phase_ != TcpPhase::open || !out_.fin_acked() || !shut_) return;
   host_.reset();
   // Whoever has to acknowledge the last FIN stays for a while, in case it is repeated.
-  enter(acknowledge_ ? TcpPhase::time_wait : TcpPhase::closed, now);
+  enter(ended_last_ ? TcpPhase::closed : TcpPhase::time_wait, now);
 }
 
 void TcpSplice::on_host(HostEvents events, Instant now) {
-  if (!host_) return;
-  if (events.readable) readable_ = true;
+  if (!host_ || phase_ == TcpPhase::closed) return;
+  if (events.readable && !out_.finishing()) readable_ = true;
   if (events.failed) {
-    if (const auto error = host_->take_error()) return fail_with(*error, now);
+    if (const auto error = host_->take_error()) return lose_host(*error, now);
   }
   if (phase_ == TcpPhase::connecting && events.writable) {
     enter(TcpPhase::syn_received, now);
     send_syn(now);
   }
+}
+
+/// As through a router: what the other side sent before its reset reaches the guest before the reset does.
+void TcpSplice::lose_host(HostError error, Instant now) {
+  if (phase_ != TcpPhase::open || out_.finishing()) return fail_with(error, now);
+  lost_ = error;
+  readable_ = true;
 }
 
 void TcpSplice::fail_with(HostError error, Instant now) {
@@ -231,7 +243,8 @@ Duration TcpSplice::patience() const noexcept {
     case TcpPhase::closed: return Duration::zero();
     case TcpPhase::open: break;
   }
-  if (!out_.idle() || out_.starved() || asked_) return times_.stalled;
+  if (!out_.idle() || out_.starved()) return times_.stalled;
+  if (asked_ != 0) return times_.stalled / kMaxAsked;
   return out_.finishing() || in_.finished() ? times_.half_closed : times_.idle;
 }
 
@@ -247,8 +260,8 @@ void TcpSplice::expire(Instant now) {
       case TcpPhase::syn_sent: return fail_with(HostError::timed_out, now);
       case TcpPhase::time_wait: return enter(TcpPhase::closed, now);
       case TcpPhase::open:
-        if (out_.idle() && !asked_) {  // is anybody there?
-          asked_ = true;
+        if (out_.idle() && !out_.starved() && asked_ < kMaxAsked) {  // is anybody there?
+          ++asked_;
           progress_at_ = now;
           (void)send_bare(out_.una() - 1, TcpSegment::kAck);
           return;

@@ -36,11 +36,12 @@ namespace vnet::nat {
 struct TcpTimes {
   /// The host's connect, or the guest's answer to a forward: as long as a person waits.
   Duration opening = std::chrono::seconds{30};
-  /// Nothing has moved in either direction (RFC 5382, REQ-5: not less than 2 h 4 min). The guest is asked first.
+  /// Nothing has moved in either direction (RFC 5382, REQ-5: not less than 2 h 4 min). The guest is asked first,
+  /// several times in `stalled`, and its answer keeps the connection (RFC 9293, 3.8.4).
   Duration idle = std::chrono::seconds{7440};
   /// The same with one direction ended (RFC 5382, REQ-5: 4 minutes).
   Duration half_closed = std::chrono::seconds{240};
-  /// The guest does not acknowledge, or opens its window no more (R2 of RFC 9293, 3.8.3).
+  /// The guest does not acknowledge what it was sent, or answers no probe of its closed window (R2 of RFC 9293, 3.8.3).
   Duration stalled = std::chrono::seconds{100};
   /// In place of 2 MSL: no segment lives for long on a virtual link, and a late FIN is then answered with a reset.
   Duration time_wait = std::chrono::seconds{2};
@@ -124,9 +125,14 @@ class TcpSplice {
   void take(const TcpSegment& segment, std::vector<ByteView>& pieces, Instant now);
   void consume_acknowledged();
   [[nodiscard]] Progress send_data(Instant now);
+  /// From here on it matters how long the guest is silent.
+  void note_sending(Instant now) noexcept {
+    if (out_.idle()) progress_at_ = now;
+  }
   void acknowledge();
   void finish_if_done(Instant now);
   void enter(TcpPhase phase, Instant now) noexcept;
+  void lose_host(HostError error, Instant now);
   void fail_with(HostError error, Instant now);
   [[nodiscard]] Duration patience() const noexcept;
 
@@ -150,11 +156,13 @@ class TcpSplice {
   bool called_ = false;  ///< we have opened it
   bool selective_ = false;
   bool scaled_ = false;
-  bool readable_ = false;        ///< the host's socket may have more than we have peeked at
-  bool shut_ = false;            ///< our half toward the host has ended
-  bool acknowledge_ = false;     ///< the guest is owed an acknowledgment
-  bool asked_ = false;           ///< the idle guest was asked whether it is there
-  std::uint8_t duplicates_ = 0;  ///< acknowledgments owed for segments out of order, to a guest without SACK
+  bool readable_ = false;          ///< the host's socket may have more than we have peeked at
+  bool shut_ = false;              ///< our half toward the host has ended
+  bool acknowledge_ = false;       ///< the guest is owed an acknowledgment
+  bool ended_last_ = false;        ///< our FIN acknowledges the guest's
+  std::uint8_t asked_ = 0;         ///< how often the idle guest was asked whether it is there
+  std::uint8_t duplicates_ = 0;    ///< acknowledgments owed for segments out of order, to a guest without SACK
+  std::optional<HostError> lost_;  ///< the host's connection is, but for what is left to read
   std::optional<HostError> refusal_;
   Instant began_{};
   Instant progress_at_{};

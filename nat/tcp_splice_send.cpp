@@ -68,12 +68,14 @@ TcpSplice::Progress TcpSplice::send_data(Instant now) {
     if (out_.fin_due()) {
       if (!send_bare(out_.end(), TcpSegment::kFin | TcpSegment::kAck)) return Progress::more;
       acknowledge_ = false;
-      if (out_.idle()) progress_at_ = now;
+      if (out_.next() == out_.end()) ended_last_ = in_.finished();
+      note_sending(now);
       out_.sent(out_.end(), 1, now);
       return Progress::done;
     }
     const TcpOutbound::Run run = out_.next_run();
     if (!run.again && !readable_) return Progress::done;
+    if (run.bytes == 0 && !out_.starved()) note_sending(now);
     out_.set_starved(run.bytes == 0, now);
     if (run.bytes == 0) return Progress::done;
     const std::size_t wanted = std::min(turn, (run.bytes + mss - 1) / mss);
@@ -95,7 +97,7 @@ TcpSplice::Progress TcpSplice::send_data(Instant now) {
       left -= size;
       FrameBuilder frame{storage[i]};
       frame.commit_payload(size);
-      const bool last = left == 0 && peeked->drained;
+      const bool last = left == 0 && (peeked->drained || peeked->ended);
       prepend_tcp(frame, flow_,
                   header(run.sequence + static_cast<std::uint32_t>(peeked->bytes - left - size),
                          last ? TcpSegment::kAck | TcpSegment::kPsh : TcpSegment::kAck));
@@ -103,16 +105,21 @@ TcpSplice::Progress TcpSplice::send_data(Instant now) {
       --turn;
     }
     if (peeked->bytes > 0) {
-      if (out_.idle()) progress_at_ = now;
+      note_sending(now);
       out_.sent(run.sequence, peeked->bytes, now);
       if (in_.sack_blocks().empty()) acknowledge_ = false;
     }
-    if (run.again) continue;
+    if (peeked->bytes > 0 && run.again) continue;
+    if (run.again) return Progress::done;
+    if (lost_ && (peeked->ended || peeked->drained)) {
+      fail_with(*lost_, now);
+      return Progress::done;
+    }
     if (peeked->ended) {
       readable_ = false;
       out_.finish();
-    } else if (peeked->drained) {
-      readable_ = false;
+    } else if (peeked->drained || peeked->bytes == 0) {
+      readable_ = !peeked->drained;
       return Progress::done;
     }
   }

@@ -1,5 +1,4 @@
 #include "packet/tcp.hpp"
-
 #include "tests/network/tcp_bench.hpp"
 
 namespace vnet::network::test {
