@@ -57,6 +57,7 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.dhcp = dhcp_config(from);
   network.domain = from.dns.domain;
   network.search = from.dns.search;
+  network.impair = from.impair;
   for (const DnsRecord& record : records_of(config, from)) network.records.push_back(record_of(record));
   return network;
 }
@@ -97,7 +98,7 @@ std::vector<network::NetworkConfig> network_configs(const Config& config) {
 }
 
 network::NicConfig nic_config(const Nic& nic, std::size_t network) {
-  return {nic.name, nic.mac, network, nic.link == Link::up, nic.ip, nic.hostname};
+  return {nic.name, nic.mac, network, nic.link == Link::up, nic.ip, nic.hostname, nic.impair};
 }
 
 std::vector<network::NicConfig> nic_configs(const Config& config) {

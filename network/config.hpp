@@ -11,6 +11,7 @@
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
 #include "packet/time.hpp"
+#include "switch/impairment.hpp"
 #include "switch/mac_table.hpp"
 
 namespace vnet::network {
@@ -30,6 +31,7 @@ struct NetworkConfig {
   std::vector<std::string> search;
   std::vector<dns::Record> records;
   l2::MacTable::Limits mac_limits;
+  l2::Impairments impair;  ///< of every NIC's link here, behind the NIC's own
 };
 
 }  // namespace vnet::network

@@ -35,7 +35,8 @@ namespace vnet {
   X(no_service, "no-service", "a packet for the gateway that nothing there answers")               \
   X(no_route, "no-route", "a packet for an address that this network does not reach")              \
   X(rate_limited, "rate-limited", "answered too often already")                                    \
-  X(impairment, "impairment", "lost on purpose")
+  X(impairment, "impairment", "lost on purpose")                                                   \
+  X(impairment_queue, "impairment-queue", "the queue of a link with impairments is full")
 
 enum class DropReason : std::uint8_t {
 #define VNET_X(identifier, name, meaning) identifier,
