@@ -29,6 +29,7 @@
 #include "packet/mac_address.hpp"
 #include "packet/result.hpp"
 #include "packet/time.hpp"
+#include "switch/impairment.hpp"
 
 namespace vnet::daemon {
 
@@ -127,17 +128,8 @@ struct Forward {
   bool operator==(const Forward&) const = default;
 };
 
-/// Shares are from 0 to 1; a rate of 0 is no limit.
-struct Impair {
-  Duration latency{};
-  Duration jitter{};
-  double loss = 0;
-  double duplicate = 0;
-  double reorder = 0;
-  double corrupt = 0;
-  double rate_mbps = 0;
-  bool operator==(const Impair&) const = default;
-};
+/// Both directions, with `up` and `down` merged into what is said of both.
+using Impair = l2::Impairments;
 
 enum class Members : std::uint8_t { open, listed };
 

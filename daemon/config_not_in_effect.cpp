@@ -13,11 +13,9 @@ struct Feature {
 };
 
 constexpr std::array kNotInEffect = {
-    Feature{"networks", "wan"},        Feature{"networks", "nat"},       Feature{"networks", "port_mapping"},
-    Feature{"networks", "host_alias"}, Feature{"networks", "egress"},    Feature{"networks", "forwards"},
-    Feature{"networks", "impair"},     Feature{"networks", "blackhole"}, Feature{"nics", "assign"},
-    Feature{"nics", "impair"},         Feature{"listen", "assign"},      Feature{"", "services"},
-    Feature{"", "timeline"},
+    Feature{"networks", "wan"},      Feature{"networks", "nat"},       Feature{"networks", "port_mapping"},
+    Feature{"networks", "forwards"}, Feature{"networks", "blackhole"}, Feature{"nics", "assign"},
+    Feature{"listen", "assign"},     Feature{"", "services"},          Feature{"", "timeline"},
 };
 
 /// Whether the value says what holds without it.

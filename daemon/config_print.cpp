@@ -47,14 +47,25 @@ void put_if(Json& object, const char* name, const std::optional<T>& value) {
   if (value) object[name] = text(*value);
 }
 
+Json impair_one_way(const l2::Impairment& way) {
+  return {{"latency_ms", milliseconds(way.latency)},
+          {"jitter_ms", milliseconds(way.jitter)},
+          {"jitter_reorders", way.jitter_reorders},
+          {"loss", number(way.loss)},
+          {"loss_burst",
+           {{"enter", number(way.loss_burst.enter)},
+            {"leave", number(way.loss_burst.leave)},
+            {"loss", number(way.loss_burst.loss)}}},
+          {"duplicate", number(way.duplicate)},
+          {"reorder", number(way.reorder)},
+          {"corrupt", number(way.corrupt)},
+          {"rate_mbps", number(way.rate_mbps)},
+          {"queue_kb", way.queue_kb}};
+}
+
 Json impair(const Impair& impair) {
-  return {{"latency_ms", milliseconds(impair.latency)},
-          {"jitter_ms", milliseconds(impair.jitter)},
-          {"loss", number(impair.loss)},
-          {"duplicate", number(impair.duplicate)},
-          {"reorder", number(impair.reorder)},
-          {"corrupt", number(impair.corrupt)},
-          {"rate_mbps", number(impair.rate_mbps)}};
+  if (impair.up == impair.down) return impair_one_way(impair.up);
+  return {{"up", impair_one_way(impair.up)}, {"down", impair_one_way(impair.down)}};
 }
 
 Json egress_rule(const nat::EgressRule& rule) {
@@ -225,6 +236,8 @@ Json timeline_event(const TimelineEvent& event) {
 Json to_json(const Nic& value) { return nic(value); }
 
 Json to_json(const DnsRecord& value) { return dns_record(value); }
+
+Json to_json(const Impair& value) { return impair(value); }
 
 Json to_json(const Config& config) {
   Json document = {{"networks", array(config.networks, network)},

@@ -63,15 +63,33 @@ auto each(Convert convert) {
   };
 }
 
+/// One direction: what the object says, and `otherwise` for what it does not.
+l2::Impairment impair_one_way(const Json& object, l2::Impairment otherwise) {
+  l2::Impairment way = std::move(otherwise);
+  read(object, "latency_ms", way.latency, milliseconds);
+  read(object, "jitter_ms", way.jitter, milliseconds);
+  read(object, "jitter_reorders", way.jitter_reorders, truth);
+  read(object, "loss", way.loss, number);
+  read(object, "loss_burst", way.loss_burst, [](const Json& value) {
+    l2::LossBurst burst;
+    read(value, "enter", burst.enter, number);
+    read(value, "leave", burst.leave, number);
+    read(value, "loss", burst.loss, number);
+    return burst;
+  });
+  read(object, "duplicate", way.duplicate, number);
+  read(object, "reorder", way.reorder, number);
+  read(object, "corrupt", way.corrupt, number);
+  read(object, "rate_mbps", way.rate_mbps, number);
+  read(object, "queue_kb", way.queue_kb, integer<std::uint32_t>);
+  return way;
+}
+
 Impair impair(const Json& object) {
-  Impair impair;
-  read(object, "latency_ms", impair.latency, milliseconds);
-  read(object, "jitter_ms", impair.jitter, milliseconds);
-  read(object, "loss", impair.loss, number);
-  read(object, "duplicate", impair.duplicate, number);
-  read(object, "reorder", impair.reorder, number);
-  read(object, "corrupt", impair.corrupt, number);
-  read(object, "rate_mbps", impair.rate_mbps, number);
+  const l2::Impairment both = impair_one_way(object, {});
+  Impair impair{both, both};
+  if (const Json* up = member(object, "up")) impair.up = impair_one_way(*up, both);
+  if (const Json* down = member(object, "down")) impair.down = impair_one_way(*down, both);
   return impair;
 }
 
@@ -308,6 +326,8 @@ Nic read_nic(const Json& object, const std::string& default_network, const Folde
 }
 
 DnsRecord read_dns_record(const Json& object) { return dns_record(object); }
+
+Impair read_impair(const Json& object) { return impair(object); }
 
 std::string resolve_path(const std::string& folder, const std::string& path) {
   return (std::filesystem::path{folder} / path).lexically_normal().string();

@@ -11,9 +11,10 @@ namespace vnet::daemon {
 
 [[nodiscard]] Config read_config(const Json& document, const Folders& folders);
 
-/// An element of `nics`, and one of a network's `dns.records`.
+/// An element of `nics`, one of a network's `dns.records`, and the `impair` of either.
 [[nodiscard]] Nic read_nic(const Json& object, const std::string& default_network, const Folders& folders);
 [[nodiscard]] DnsRecord read_dns_record(const Json& object);
+[[nodiscard]] Impair read_impair(const Json& object);
 
 /// `path` as it is when absolute, else below `folder`; without `.` and `..` steps, so that equal paths are equal.
 [[nodiscard]] std::string resolve_path(const std::string& folder, const std::string& path);

@@ -55,8 +55,15 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.dns_ipv4 = first_of<Ipv4Address>(from.dns.address);
   network.dns_ipv6 = first_of<Ipv6Address>(from.dns.address);
   network.dhcp = dhcp_config(from);
+  network.egress = from.egress;
+  network.host_alias = from.host_alias;
+  if (const auto* const rules = std::get_if<NatRules>(&from.nat)) {
+    network.udp_timeout = rules->udp_timeout;
+    network.tcp_established_timeout = rules->tcp_established_timeout;
+  }
   network.domain = from.dns.domain;
   network.search = from.dns.search;
+  network.impair = from.impair;
   for (const DnsRecord& record : records_of(config, from)) network.records.push_back(record_of(record));
   return network;
 }
@@ -97,7 +104,7 @@ std::vector<network::NetworkConfig> network_configs(const Config& config) {
 }
 
 network::NicConfig nic_config(const Nic& nic, std::size_t network) {
-  return {nic.name, nic.mac, network, nic.link == Link::up, nic.ip, nic.hostname};
+  return {nic.name, nic.mac, network, nic.link == Link::up, nic.ip, nic.hostname, nic.impair};
 }
 
 std::vector<network::NicConfig> nic_configs(const Config& config) {

@@ -19,10 +19,12 @@ namespace {
 
 constexpr std::string_view kCause = "the configuration was changed";
 
-/// Whether the gateway must be made anew: everything but the records, which change one by one.
+/// Whether the gateway must be made anew: everything but the records, which change one by one, and the impairments,
+/// which are no matter of the gateway.
 bool needs_new_gateway(Network before, Network after) {
   before.dns.records.clear();
   after.dns.records.clear();
+  before.impair = after.impair;
   return before != after;
 }
 
@@ -188,6 +190,7 @@ class Operations::Reload {
         parts_.names.set_network(slot, wanted.dns);
       } else {
         change_records(slot_of(was->name), records_of(before_, *was), records_of(wanted_, wanted));
+        if (was->impair != wanted.impair) fabric().impair_network(slot_of(was->name), wanted.impair, now_);
       }
     }
   }

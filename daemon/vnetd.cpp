@@ -26,6 +26,7 @@ EventBacklog begin_backlog(const Startup& startup) {
 
 Vnetd::Vnetd(Startup startup)
     : source_(startup.source),
+      sockets_(loop_, *this),
       fabric_(network_configs(startup.now), nic_configs(startup.now), startup.now.seed.value_or(os_random()),
               os_random),
       events_(begin_backlog(startup)),
@@ -44,6 +45,7 @@ Vnetd::Vnetd(Startup startup)
             [this] { return control_.counters(); }, [this] { return control_.client_count(); },
             ControlServers::kMaxClients}),
       control_(loop_, [this] { return loop_.now(); }) {
+  fabric_.open_egress(sockets_);
   start(startup);
   hub_.before_send([this] { commit_leases(); });
   hub_.after_send([this] { after_batch(); });
@@ -85,6 +87,13 @@ void Vnetd::commit_leases() {
     for (const dhcp::LeaseEvent& change : changes) leases_->note(fabric_.network_config(i).name, change, moment());
   }
   if (leases_ && leases_->has_work()) leases_->commit(moment());
+}
+
+void Vnetd::on_host(nat::FlowId flow, nat::HostEvents events) { fabric_.on_host(flow, events, loop_.now()); }
+
+void Vnetd::on_host_batch_end() {
+  fabric_.end_host_events(loop_.now());
+  hub_.end_batch();
 }
 
 void Vnetd::after_batch() {

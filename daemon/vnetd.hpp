@@ -1,6 +1,7 @@
 // Vnetd: the running program, its parts in the order in which they are made.
 //
 //     loop        libuv, time, signals
+//     sockets     of the host, for what guests exchange with the world
 //     fabric      the networks and NICs, without I/O
 //     leases      what was given before, from the state folder
 //     hub         the sockets, joined to the fabric's ports; who was plugged in before is looked for
@@ -24,6 +25,7 @@
 #include "daemon/drop_watch.hpp"
 #include "daemon/event_backlog.hpp"
 #include "daemon/event_loop.hpp"
+#include "daemon/host_sockets.hpp"
 #include "daemon/hub.hpp"
 #include "daemon/lease_store.hpp"
 #include "daemon/log.hpp"
@@ -36,11 +38,11 @@
 
 namespace vnet::daemon {
 
-class Vnetd {
+class Vnetd : private HostListener {
  public:
   /// Opens everything; throws std::runtime_error with a sentence that names what could not be opened.
   explicit Vnetd(Startup startup);
-  ~Vnetd();
+  ~Vnetd() override;
 
   /// Serves until SIGINT or SIGTERM, or until a successor has taken over.
   void run();
@@ -57,6 +59,9 @@ class Vnetd {
   void recall_clients(const Startup& startup);
   void inherit(Startup& startup);
   void succeed(const Startup& startup);
+
+  void on_host(nat::FlowId flow, nat::HostEvents events) override;
+  void on_host_batch_end() override;
 
   void commit_leases();
   void after_batch();
@@ -75,6 +80,7 @@ class Vnetd {
   ConfigSource source_;
   EventLoop loop_;
   mutable WallClock wall_clock_;
+  SystemSockets sockets_;
   network::Fabric fabric_;
   EventBacklog events_;
   EventLogger event_logger_;

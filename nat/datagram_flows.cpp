@@ -277,7 +277,7 @@ void DatagramFlows::remove(FlowId id) {
 Instant DatagramFlows::next_deadline() const {
   for (const FlowId id : waiting_) {
     const auto found = flows_.find(id);
-    if (found != flows_.end() && wire_.has_room(found->second.view.mac, setup_.mtu)) return Instant::min();
+    if (found != flows_.end() && wire_.has_room(found->second.view.mac, setup_.mtu)) return kAtOnce;
   }
   return flows_.empty() ? kNever : timers_.next();
 }

@@ -206,9 +206,9 @@ void TcpFlows::remove(FlowId id, Entry& entry) {
 }
 
 Instant TcpFlows::next_deadline() const {
-  if (!ready_.empty()) return Instant::min();
+  if (!ready_.empty()) return kAtOnce;
   for (const auto& [guest, flows] : parked_) {
-    if (wire_.port_has_room(guest, setup_.mtu)) return Instant::min();
+    if (wire_.port_has_room(guest, setup_.mtu)) return kAtOnce;
   }
   return by_id_.empty() ? kNever : timers_.next();
 }

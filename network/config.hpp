@@ -12,6 +12,7 @@
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
 #include "packet/time.hpp"
+#include "switch/impairment.hpp"
 #include "switch/mac_table.hpp"
 
 namespace vnet::network {
@@ -35,6 +36,7 @@ struct NetworkConfig {
   std::optional<IpAddress> host_alias;     ///< by which guests reach the host's loopback; none: not at all
   Duration udp_timeout = std::chrono::seconds{300};
   Duration tcp_established_timeout = std::chrono::seconds{7440};
+  l2::Impairments impair;  ///< of every NIC's link here, behind the NIC's own
 };
 
 }  // namespace vnet::network

@@ -10,7 +10,7 @@ namespace vnet::network {
 
 Fabric::Fabric(std::vector<NetworkConfig> configs, std::vector<NicConfig> nics, std::uint64_t seed,
                dns::RandomSource dns_random)
-    : random_(seed), dns_random_(std::move(dns_random)) {
+    : seed_(seed), random_(seed), dns_random_(std::move(dns_random)) {
   assert(!configs.empty() && configs.size() <= kMaxNetworks);
   if (!dns_random_) dns_random_ = [this] { return random_.next(); };
   for (NetworkConfig& config : configs) networks_.push_back(make_network(std::move(config)));
@@ -119,6 +119,7 @@ void Fabric::detach(l2::PortId port, std::string_view cause, Instant now) {
   set_live(port, false);
   network_of(nic).table.forget(port);
   network_of(nic).guard.forget(nic.config.mac);
+  drop_delayed(port, DropReason::detached, now);
   nic.attachment = {};
   nic.detached_at = now;
   nic.has_left = true;
@@ -131,6 +132,7 @@ void Fabric::set_link(l2::PortId port, bool up, std::string_view cause, Instant 
   if (nic.config.link_up == up) return;
   nic.config.link_up = up;
   set_live(port, nic.is_live());
+  if (!up) drop_delayed(port, DropReason::link_down, now);
   report(EventKind::nic_link, port, up ? "up" : "down", cause, now);
 }
 
@@ -142,7 +144,7 @@ void Fabric::set_live(l2::PortId port, bool live) {
 }
 
 Instant Fabric::next_deadline() const {
-  Instant next = next_linger_check_;
+  Instant next = std::min(next_linger_check_, next_delayed_);
   for (const auto& network : networks_) {
     if (!network) continue;
     next = std::min(next, network->gateway.next_deadline());
@@ -152,6 +154,7 @@ Instant Fabric::next_deadline() const {
 }
 
 void Fabric::expire(Instant now) {
+  if (now >= next_delayed_) expire_impaired(now);
   for (const auto& network : networks_) {
     if (!network) continue;
     network->gateway.expire(now);

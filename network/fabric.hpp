@@ -19,6 +19,11 @@
 // one port, a flood, the gateway, or a drop with a reason. Every frame that is not delivered is counted under exactly
 // one DropReason, at the NIC that sent it or at the NIC that should have had it.
 //
+// A NIC's link may be impaired: what it sends is delayed or lost between the door and all that follows, what it is sent
+// just before it leaves (fabric_impair.cpp). What waits in a link that goes down, or whose NIC is detached or moves, is
+// dropped. Observers see a frame at the sender when it comes in, once more should it be dropped after it has waited,
+// and at the receiver when it leaves.
+//
 // Limits: kMaxNetworks, kMaxNics in all; a NIC that nobody configured is removed kLinger after it was detached, and the
 // one longest detached makes room when the table is full. A configured one loses its IPv6 names at that time.
 #pragma once
@@ -42,6 +47,7 @@
 #include "network/source_guard.hpp"
 #include "packet/random.hpp"
 #include "packet/result.hpp"
+#include "switch/frame_store.hpp"
 #include "switch/mac_table.hpp"
 #include "switch/port.hpp"
 #include "switch/transmit.hpp"
@@ -103,6 +109,8 @@ class Fabric {
   /// NICs that merely appeared go with it. False, with nothing changed: it is the default network, or still has a NIC
   /// that somebody configured or that is attached.
   bool remove_network(std::size_t network, Instant now);
+  /// Other impairments for all links of a network.
+  void impair_network(std::size_t network, const l2::Impairments& impair, Instant now);
 
   // Frames.
 
@@ -214,19 +222,33 @@ class Fabric {
                                                 Instant now);
   [[nodiscard]] std::optional<DropReason> forward(l2::PortId from, Network& network, ByteView frame, Instant now);
   [[nodiscard]] std::optional<DropReason> to_gateway(l2::PortId from, Network& network, ByteView frame, Instant now);
-  void flood(l2::PortId from, const Network& network, ByteView frame);
+  void flood(l2::PortId from, const Network& network, ByteView frame, Instant now);
+  void deliver(l2::PortId to, Network& network, ByteView frame, Instant now);
   void queue(l2::PortId to, ByteView frame);
+  void forward_from_gateway(Network& network, Instant now);
+  void forward_outbox(Network& network, Outbox& outbox, Instant now);
+
   void make_egress(std::size_t number, Network& network);
   void succeed_egress(std::size_t number, Network& former, Network& fresh);
   void end_egress_batch(Network& network, Instant now);
-  void deliver(l2::PortId to, Network& network, ByteView frame, Instant now);
-  void forward_from_gateway(Network& network, Instant now);
-  void forward_outbox(Network& network, Outbox& outbox, Instant now);
+
+  void update_link(l2::PortId port, Instant now);
+  void update_links(std::size_t network, Instant now);
+  void drop_delayed(l2::PortId port, DropReason reason, Instant now);
+  void end_link(l2::PortId port, Instant now);
+  void receive_impaired(l2::PortId from, std::span<const ByteView> frames, Instant now);
+  [[nodiscard]] std::optional<DropReason> offer_up(l2::PortId from, ByteView frame, Instant now);
+  [[nodiscard]] std::optional<DropReason> accept(l2::PortId from, ByteView frame, Instant now);
+  void flood_impaired(l2::PortId from, const Network& network, ByteView frame, Instant now);
+  void deliver_impaired(l2::PortId to, ByteView frame, Instant now);
+  void expire_impaired(Instant now);
+
   void report(EventKind kind, l2::PortId port, std::string subject, std::string_view cause, Instant now,
               std::optional<MacAddress> station = std::nullopt);
   void tell(l2::PortId port, Event event);
   void report(EventKind kind, const Network& network, std::string subject, Instant now);
 
+  std::uint64_t seed_;
   Random random_;
   dns::RandomSource dns_random_;
   EventLog events_;
@@ -237,6 +259,9 @@ class Fabric {
   std::unordered_map<MacAddress, l2::PortId> by_mac_;
   std::unordered_map<std::string, l2::PortId> by_name_;  ///< in lower case
   l2::Transmit transmit_;
+  l2::FrameStore delayed_;            ///< what waits in links, and what has left them in this batch
+  std::vector<l2::PortId> impaired_;  ///< NICs whose links are
+  Instant next_delayed_ = kNever;     ///< when the first of their frames is due, or before that
   FrameObserver* observer_ = nullptr;
   Instant next_linger_check_ = kNever;
 };

@@ -98,6 +98,7 @@ l2::PortId Fabric::insert(NicConfig config, bool configured, Instant now) {
   nic.in_use = true;
   nic.detached_at = now;
   network_of(nic).gateway.set_nic(nic.config);
+  update_link(port, now);
   return port;
 }
 
@@ -106,6 +107,7 @@ void Fabric::apply(l2::PortId port, NicConfig wanted, std::string_view cause, In
   const NicConfig before = nic.config;
   const bool moves = wanted.network != before.network;
   const std::string changed = difference(nic, wanted);
+  const bool impairs = wanted.impair != before.impair;
   if (moves) {
     leave(port, now);
     network_of(nic).gateway.forget_nic(before);
@@ -118,6 +120,7 @@ void Fabric::apply(l2::PortId port, NicConfig wanted, std::string_view cause, In
   nic.config = std::move(wanted);
   nic.configured = true;
   if (moves || !changed.empty()) network_of(nic).gateway.set_nic(nic.config);
+  if (moves || impairs) update_link(port, now);
   if (moves) {
     set_live(port, nic.is_live());
     tell(port, {EventKind::nic_moved, now, networks_[before.network]->config.name, nic.config.name, nic.config.mac,
@@ -125,6 +128,7 @@ void Fabric::apply(l2::PortId port, NicConfig wanted, std::string_view cause, In
   }
   set_link(port, up, cause, now);
   if (!changed.empty()) report(EventKind::nic_changed, port, changed, cause, now);
+  if (impairs) report(EventKind::nic_changed, port, "impair", cause, now);
 }
 
 /// No frame of its network reaches the NIC any more.
@@ -134,6 +138,7 @@ void Fabric::leave(l2::PortId port, Instant now) {
   network.table.forget(port);
   network.guard.forget(at(port).config.mac);
   if (network.egress) network.egress->forget(at(port).config.mac);
+  end_link(port, now);
   for (const ByteView frame : transmit_.take_back(port)) sent(port, frame, DropReason::detached, now);
 }
 
@@ -194,7 +199,9 @@ void Fabric::reconfigure(std::size_t network, NetworkConfig config, Instant now)
   }
   fresh->gateway.succeed(slot->gateway, now);
   succeed_egress(network, *slot, *fresh);
+  const bool impairs = fresh->config.impair != slot->config.impair;
   slot = std::move(fresh);
+  if (impairs) update_links(network, now);
 }
 
 bool Fabric::remove_network(std::size_t network, Instant now) {

@@ -9,6 +9,7 @@ namespace vnet::network {
 
 void Fabric::receive(l2::PortId from, std::span<const ByteView> frames, Instant now) {
   Nic& nic = at(from);
+  if (nic.impaired) return receive_impaired(from, frames, now);
   Network& network = network_of(nic);
   for (const ByteView frame : frames) {
     std::optional<DropReason> dropped = check(nic, network, frame);
@@ -58,7 +59,7 @@ std::optional<DropReason> Fabric::forward(l2::PortId from, Network& network, Byt
   if (const auto refused = learn(from, network, MacAddress::load(frame.data() + 6), now)) return refused;
   const MacAddress destination = MacAddress::load(frame.data());
   if (destination.is_group()) {
-    flood(from, network, frame);
+    flood(from, network, frame, now);
     // The gateway is a station like any other: what it does not answer is no drop, since others have the frame.
     (void)to_gateway(from, network, frame, now);
     return std::nullopt;
@@ -67,7 +68,7 @@ std::optional<DropReason> Fabric::forward(l2::PortId from, Network& network, Byt
   if (to == l2::kGatewayPort) return to_gateway(from, network, frame, now);
   if (to == from) return DropReason::same_port;
   if (to == l2::kNoPort) {
-    flood(from, network, frame);
+    flood(from, network, frame, now);
   } else {
     deliver(to, network, frame, now);
   }
@@ -82,7 +83,8 @@ std::optional<DropReason> Fabric::to_gateway(l2::PortId from, Network& network, 
   return reason;
 }
 
-void Fabric::flood(l2::PortId from, const Network& network, ByteView frame) {
+void Fabric::flood(l2::PortId from, const Network& network, ByteView frame, Instant now) {
+  if (!impaired_.empty()) return flood_impaired(from, network, frame, now);
   for (const l2::PortId port : network.live) {
     if (port != from) queue(port, frame);
   }
@@ -100,6 +102,7 @@ void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant no
   assert(&network_of(nic) == &network);
   (void)network;
   if (nic.is_live()) {
+    if (nic.impaired) return deliver_impaired(to, frame, now);
     queue(to, frame);
   } else {
     sent(to, frame, nic.config.link_up ? DropReason::detached : DropReason::link_down, now);
@@ -121,7 +124,7 @@ void Fabric::forward_outbox(Network& network, Outbox& outbox, Instant now) {
     const MacAddress destination = MacAddress::load(frame.data());
     const l2::PortId to = destination.is_group() ? l2::kNoPort : network.table.lookup(destination, now);
     if (to == l2::kNoPort) {
-      flood(l2::kGatewayPort, network, frame);
+      flood(l2::kGatewayPort, network, frame, now);
     } else if (to != l2::kGatewayPort) {
       deliver(to, network, frame, now);
     }
@@ -162,6 +165,7 @@ void Fabric::on_upstream_error(std::size_t network, std::uint64_t handle, Instan
 
 void Fabric::end_batch() {
   transmit_.clear();
+  delayed_.end_batch();
   for (const auto& network : networks_) {
     if (!network) continue;
     network->gateway.outbox().clear();

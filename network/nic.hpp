@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
 #include "packet/time.hpp"
+#include "switch/impairment.hpp"
 
 namespace vnet::network {
 
@@ -54,6 +56,7 @@ struct NicConfig {
   /// Its own in that network: reserved where there is DHCP. One that does not suit the network waits for one that does.
   std::optional<Ipv4Address> ip = std::nullopt;
   std::string hostname = {};  ///< told with `ip` by DHCP; empty: the guest's own counts
+  l2::Impairments impair = {};
 
   bool operator==(const NicConfig&) const = default;
 };
@@ -74,6 +77,8 @@ struct Nic {
   // Given to its attachment, and neither sent nor dropped yet.
   std::size_t backlog_frames = 0;
   std::size_t backlog_bytes = 0;
+  /// Where its own impairments or its network's bite; null: nowhere.
+  std::unique_ptr<l2::ImpairedLink> impaired;
   Instant detached_at{};
   bool has_left = false;  ///< it was detached, and that has still to be forgotten what it was reached at
 

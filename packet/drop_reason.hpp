@@ -38,7 +38,8 @@ namespace vnet {
   X(egress_denied, "egress-denied", "the rules of the way out do not let it pass")                 \
   X(egress_limit, "egress-limit", "too many flows, or no socket left for another")                 \
   X(rate_limited, "rate-limited", "answered too often already")                                    \
-  X(impairment, "impairment", "lost on purpose")
+  X(impairment, "impairment", "lost on purpose")                                                   \
+  X(impairment_queue, "impairment-queue", "the queue of a link with impairments is full")
 
 enum class DropReason : std::uint8_t {
 #define VNET_X(identifier, name, meaning) identifier,

@@ -21,6 +21,9 @@ struct LoopClock {
 using Instant = LoopClock::time_point;
 using Duration = LoopClock::duration;
 
+/// A deadline that has passed: what is to be done at the next turn. Not later than any instant that occurs.
+inline constexpr Instant kAtOnce{};
+
 /// "No deadline": later than every instant that occurs.
 inline constexpr Instant kNever = Instant::max();
 

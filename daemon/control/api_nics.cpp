@@ -25,7 +25,7 @@ bool is_absolute(const std::string& path) { return path.starts_with('/'); }
 }  // namespace
 
 Json Api::view(l2::PortId port) const {
-  const Nic* const configured = vnet::daemon::find_nic(parts_.operations.config(), parts_.fabric.nic(port).config.mac);
+  const Nic* const configured = daemon::find_nic(parts_.operations.config(), parts_.fabric.nic(port).config.mac);
   return nic_view(parts_.fabric, port, configured, parts_.clock());
 }
 

@@ -179,7 +179,11 @@ TEST(ConfigValues, EveryMemberArrives) {
   EXPECT_THAT(home.dns.address, ElementsAre(*parse_ip("192.168.1.1")));
   EXPECT_EQ(home.forwards[0],
             (Forward{Protocol::tcp, *parse_endpoint("127.0.0.1:2222"), *parse_endpoint("192.168.1.101:22")}));
-  EXPECT_EQ(home.impair, (Impair{milliseconds{20}, milliseconds{5}, 0.01, 0, 0, 0, 0}));
+  l2::Impairment way;
+  way.latency = milliseconds{20};
+  way.jitter = milliseconds{5};
+  way.loss = 0.01;
+  EXPECT_EQ(home.impair, (Impair{way, way}));
   EXPECT_THAT(home.blackhole, ElementsAre(*parse_ip_prefix("52.52.0.3/32")));
 
   const Network& other = config.networks[1];
@@ -285,9 +289,7 @@ TEST(ConfigPrint, OddNumbersSurvive) {
 TEST(ConfigNotInEffect, WhatHasNoEffectIsNamed) {
   const auto found = load_config(kEveryMember, kTestFolders)->not_in_effect;
   EXPECT_THAT(found, testing::UnorderedElementsAre("/networks/0/wan", "/networks/0/nat", "/networks/0/port_mapping",
-                                                   "/networks/0/host_alias", "/networks/0/egress",
-                                                   "/networks/0/forwards", "/networks/0/impair",
-                                                   "/networks/0/blackhole", "/networks/1/nat", "/networks/1/egress",
+                                                   "/networks/0/forwards", "/networks/0/blackhole", "/networks/1/nat",
                                                    "/networks/1/forwards", "/listen/assign", "/services", "/timeline"));
 }
 

@@ -158,7 +158,7 @@ TEST(RuntimeChanges, ThousandsTakeNoLongerThanALookAtEach) {
 RuntimeChanges everything() {
   RuntimeChanges changes = difference(loaded(kFile), changed());
   changes.nics[0].now->dgram = "/run/alice.sock";
-  changes.nics[0].now->impair.loss = 0.25;
+  changes.nics[0].now->impair.up.loss = 0.25;
   changes.captures = {{"3", "/tmp/a.pcapng", {"alice", "home-gateway"}, "not arp", 96, 10, 4},
                       {"9", "/b", {}, "", 0, 0, 0}};
   changes.zones = {{"internal.", {{"host", "10.0.0.254"}}, "10.0.0.1"}, {"", {}, ""}};
