@@ -76,6 +76,8 @@ class TcpRemote {
     }
     if (on_read) on_read(*this);
   }
+  /// The host's system loses what nobody has read, as some do with a reset.
+  void forget_arrived() { in_.clear(); }
   /// A readable event that has no reason, as kernels give them.
   void spurious() { notify({.readable = true, .writable = made_}); }
 
