@@ -51,7 +51,7 @@ TcpInbound::Order TcpInbound::accept(std::uint32_t sequence, ByteView payload, b
       keep(sequence, payload);
     }
     next_ += static_cast<std::uint32_t>(payload.size());
-    if (!early_.empty() && !sequence_before(next_, early_.ranges().front().begin)) {
+    while (!early_.empty() && !sequence_before(next_, early_.ranges().front().begin)) {
       next_ = sequence_max(next_, early_.ranges().front().end);
       early_.drop_below(next_);
     }

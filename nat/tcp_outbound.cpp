@@ -11,7 +11,6 @@ void TcpOutbound::open(const Peer& peer) noexcept {
   selective_ = peer.selective;
   window_ = max_window_ = peer.window;
   window_sequence_ = peer.sequence;
-  window_acknowledgment_ = una_;
   congestion_ = CongestionWindow{peer.mss};
 }
 
@@ -23,12 +22,12 @@ bool TcpOutbound::acceptable(std::uint32_t acknowledgment) const noexcept {
 
 std::size_t TcpOutbound::on_ack(const Ack& ack, Instant now) {
   const std::size_t window = std::size_t{ack.window} << window_scale_;
-  const bool newer = sequence_before(window_sequence_, ack.sequence) ||
-                     (window_sequence_ == ack.sequence && !sequence_before(ack.acknowledgment, window_acknowledgment_));
+  // RFC 9293, 3.10.7.4 goes by the guest's number first. But what it repeats has an old number and may be the first to
+  // acknowledge; the window counts from there, and an older one would end too far out.
+  const bool newer = sequence_before(una_, ack.acknowledgment) || !sequence_before(ack.sequence, window_sequence_);
   const bool same_window = window == window_;
   if (newer && !sequence_before(ack.acknowledgment, una_)) {
     window_sequence_ = ack.sequence;
-    window_acknowledgment_ = ack.acknowledgment;
     window_ = window;
     max_window_ = std::max(max_window_, window);
   }

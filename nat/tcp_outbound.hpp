@@ -108,7 +108,6 @@ class TcpOutbound {
   std::uint32_t next_;
   std::uint32_t end_ = 0;  ///< the FIN's number, while `finishing_`
   std::uint32_t window_sequence_ = 0;
-  std::uint32_t window_acknowledgment_ = 0;
   std::size_t window_ = 0;
   std::size_t max_window_ = 0;
   std::size_t mss_ = 536;

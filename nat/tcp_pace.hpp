@@ -2,9 +2,10 @@
 //
 // The link is a virtual wire inside one machine: the switch says when its queue for the guest is full, so on a link
 // without impairments nothing is lost and the window only grows. Losses come from impairments, which behave as a
-// network would, and are met as RFC 5681 and 6298 say, with two numbers of our own: the window never falls below the
-// initial one of RFC 6928, because nobody else's traffic is at stake on this wire; and after a loss seven tenths of it
-// stay (RFC 9438, 4.6). The restart after idleness (RFC 5681, 4.1) is left out for the first reason.
+// network would, and are met as RFC 5681 and 6298 say, with three numbers of our own: the window never falls below the
+// initial one of RFC 6928, because nobody else's traffic is at stake on this wire; the time-out backs off to ten
+// seconds and no further, so that a guest that was paused goes on soon after; and after a loss seven tenths of the
+// window stay (RFC 9438, 4.6). The restart after idleness (RFC 5681, 4.1) is left out for the first reason.
 #pragma once
 
 #include <algorithm>
@@ -20,7 +21,7 @@ class RoundTrip {
   static constexpr Duration kInitialTimeout = std::chrono::seconds{1};
   /// As in the systems that guests run: below it, a delayed acknowledgment would look like a loss.
   static constexpr Duration kMinTimeout = std::chrono::milliseconds{200};
-  static constexpr Duration kMaxTimeout = std::chrono::seconds{60};
+  static constexpr Duration kMaxTimeout = std::chrono::seconds{10};
   /// A last segment that got no answer is repeated after this at the least (RFC 8985, 7.2) ...
   static constexpr Duration kMinProbe = std::chrono::milliseconds{50};
   /// ... and later by this when it is alone, because its acknowledgment may be delayed.

@@ -181,6 +181,8 @@ class Bench : public PortRoom {
     return *host.tcp.back();
   }
   TcpRemote& remote() { return *host.tcp.back(); }
+  /// The other side's initial sequence number, for options.
+  [[nodiscard]] std::uint32_t isn(std::uint16_t port = 40'000) const { return isns_.at(port); }
   [[nodiscard]] std::size_t flows() const { return egress.tcp().size(); }
 
   // --- Time ---

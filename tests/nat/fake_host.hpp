@@ -76,6 +76,8 @@ class TcpRemote {
     }
     if (on_read) on_read(*this);
   }
+  /// The host's system loses what nobody has read, as some do with a reset.
+  void forget_arrived() { in_.clear(); }
   /// A readable event that has no reason, as kernels give them.
   void spurious() { notify({.readable = true, .writable = made_}); }
 
@@ -117,9 +119,11 @@ class TcpRemote {
   void require(bool condition, const char* what);
   void arrive() {
     const std::size_t room = plan.receive_buffer - std::min(plan.receive_buffer, in_.size());
-    const std::size_t count = std::min(room, waiting_.size());
-    in_.append(waiting_, 0, count);
-    waiting_.erase(0, count);
+    const std::size_t count = std::min(room, waiting_.size() - left_);
+    in_.append(waiting_, left_, count);
+    left_ += count;
+    if (left_ == waiting_.size()) waiting_.clear();
+    if (waiting_.empty()) left_ = 0;
     const bool ends = finishing_ && waiting_.empty() && !fin_in_;
     fin_in_ = fin_in_ || ends;
     if ((count == 0 && !ends) || !wants_bytes_) return;
@@ -128,9 +132,10 @@ class TcpRemote {
   }
 
   FakeHost& host_;
-  std::string in_;       ///< the socket's receive buffer
-  std::string waiting_;  ///< written, and no room in `in_`
-  std::string out_;      ///< the socket's send buffer, and the way
+  std::string in_;        ///< the socket's receive buffer
+  std::string waiting_;   ///< written, and no room in `in_` ...
+  std::size_t left_ = 0;  ///< ... but for its first bytes, which have left it
+  std::string out_;       ///< the socket's send buffer, and the way
   std::size_t peeked_ = 0;
   bool made_ = false;
   bool finishing_ = false;

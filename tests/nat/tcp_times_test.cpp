@@ -87,7 +87,7 @@ TEST(TcpTimes, AGuestThatAcknowledgesNothingIsGivenUpAfter100Seconds_Rfc9293_3_8
   bench.wait(99s);
   EXPECT_EQ(bench.flows(), 1U);
   EXPECT_GE(bench.out.size(), 7U);
-  EXPECT_LE(bench.out.size(), 12U);
+  EXPECT_LE(bench.out.size(), 16U);
   bench.wait(1s);
   EXPECT_EQ(bench.flows(), 0U);
   EXPECT_EQ(int{bench.out.back().flags}, kRst | kAck);
@@ -116,8 +116,8 @@ TEST(TcpTimes, AClosedWindowIsProbedAndTheAnswerKeepsTheConnection_Rfc9293_3_8_6
     bench.in({.seq = 1, .ack = 1, .window = 0});
     bench.expect_silence();
   }
-  EXPECT_GE(probes, 14U);
-  EXPECT_LE(probes, 25U) << "they back off";
+  EXPECT_GE(probes, 60U);
+  EXPECT_LE(probes, 70U) << "they back off to one in ten seconds";
   bench.in({.seq = 1, .ack = 1, .window = 1000});
   bench.expect(1, 1, kAck | kPsh, "waiting");
   bench.in({.seq = 1, .ack = 8});
