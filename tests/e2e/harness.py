@@ -70,9 +70,10 @@ class Vnetd:
     """A running daemon, its three sockets named by flags in `folder`.
 
     With `runtime` it is started without those flags and with XDG_RUNTIME_DIR set to that folder, as a user would.
+    `world` is the namespace in which it runs: all that its guests can reach of the host.
     """
 
-    def __init__(self, folder, *arguments, config=None, user=None, runtime=None, **options):
+    def __init__(self, folder, *arguments, config=None, user=None, runtime=None, world=None, **options):
         self.folder = pathlib.Path(folder)
         sockets = pathlib.Path(runtime) / 'vnet' if runtime else self.folder
         self.dgram, self.stream, self.control = (sockets / f'{kind}.sock' for kind in ('dgram', 'stream', 'control'))
@@ -85,6 +86,8 @@ class Vnetd:
             file = self.folder / 'vnet.json'
             file.write_text(json.dumps(config, indent=2))
             command += ['--config', file]
+        if world:
+            command = ['ip', 'netns', 'exec', world.name, *command]
         if user:
             options.update(user=user, group=user, extra_groups=[])
         self.child = processes.Child([*command, *arguments], cwd=self.folder, **options)

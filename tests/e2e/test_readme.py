@@ -13,12 +13,15 @@ class Readme(harness.Case):
         return subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
 
     def test_the_config_that_it_shows_is_accepted(self):
-        shown = re.search(r'```jsonc\n(.*?)```', README, re.S).group(1)
-        path = self.folder / 'readme.json'
-        path.write_text(shown, encoding='utf-8')
-        checked = subprocess.run([harness.vnetd_program(), '--config', path, '--check'], capture_output=True, text=True, timeout=20)
-        self.assertEqual(checked.returncode, 0, checked.stderr)
-        self.assertNotIn('not in effect', checked.stderr, 'README shows only what works')
+        shown = re.findall(r'```jsonc\n(.*?)```', README, re.S)
+        self.assertGreater(len(shown), 1)
+        for text in shown:
+            path = self.folder / 'readme.json'
+            path.write_text(text, encoding='utf-8')
+            checked = subprocess.run([harness.vnetd_program(), '--config', path, '--check'], capture_output=True, text=True,
+                                     timeout=20)
+            self.assertEqual(checked.returncode, 0, checked.stderr)
+            self.assertNotIn('not in effect', checked.stderr, 'README shows only what works')
 
     def test_every_flag_that_it_shows_exists(self):
         known = self.help_of(harness.vnetd_program(), '--help') + self.help_of(harness.build_tree() / 'adapter/vnet', 'tap', '--help')
