@@ -225,6 +225,8 @@ class Fabric {
   void flood(l2::PortId from, const Network& network, ByteView frame, Instant now);
   void deliver(l2::PortId to, Network& network, ByteView frame, Instant now);
   void queue(l2::PortId to, ByteView frame);
+  /// Counts and shows a frame that has left through `port`, or never will.
+  void account(l2::PortId port, ByteView frame, std::optional<DropReason> dropped, Instant now);
   void forward_from_gateway(Network& network, Instant now);
   void forward_outbox(Network& network, Outbox& outbox, Instant now);
 

@@ -79,7 +79,6 @@ void Fabric::on_host(nat::FlowId id, nat::HostEvents events, Instant now) {
 void Fabric::end_host_events(Instant now) {
   for (const auto& network : networks_) {
     if (!network || !network->egress) continue;
-    end_egress_batch(*network, now);
     forward_from_gateway(*network, now);
   }
 }

@@ -22,7 +22,6 @@ void Fabric::receive(l2::PortId from, std::span<const ByteView> frames, Instant 
     }
     if (observer_ != nullptr) observer_->on_frame(from, nic.config.network, Direction::in, frame, dropped, now);
   }
-  if (network.egress) end_egress_batch(network, now);
   forward_from_gateway(network, now);
 }
 
@@ -105,11 +104,13 @@ void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant no
     if (nic.impaired) return deliver_impaired(to, frame, now);
     queue(to, frame);
   } else {
-    sent(to, frame, nic.config.link_up ? DropReason::detached : DropReason::link_down, now);
+    account(to, frame, nic.config.link_up ? DropReason::detached : DropReason::link_down, now);
   }
 }
 
 void Fabric::forward_from_gateway(Network& network, Instant now) {
+  // Egress has noted what the guests sent, and borrows their frames until now.
+  if (network.egress) end_egress_batch(network, now);
   forward_outbox(network, network.gateway.outbox(), now);
   if (network.egress) forward_outbox(network, network.egress->outbox(), now);
 }
@@ -142,6 +143,11 @@ void Fabric::sent(l2::PortId port, ByteView frame, std::optional<DropReason> dro
   Nic& nic = at(port);
   nic.backlog_frames -= std::min<std::size_t>(nic.backlog_frames, 1);
   nic.backlog_bytes -= std::min(nic.backlog_bytes, frame.size());
+  account(port, frame, dropped, now);
+}
+
+void Fabric::account(l2::PortId port, ByteView frame, std::optional<DropReason> dropped, Instant now) {
+  Nic& nic = at(port);
   if (dropped) {
     nic.counters.drops_out.add(*dropped);
   } else {

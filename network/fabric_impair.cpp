@@ -42,7 +42,7 @@ void Fabric::drop_delayed(l2::PortId port, DropReason reason, Instant now) {
   Nic& nic = at(port);
   if (!nic.impaired) return;
   for (const ByteView frame : nic.impaired->up.take_all(delayed_)) refuse(port, frame, reason, now);
-  for (const ByteView frame : nic.impaired->down.take_all(delayed_)) sent(port, frame, reason, now);
+  for (const ByteView frame : nic.impaired->down.take_all(delayed_)) account(port, frame, reason, now);
 }
 
 /// The NIC leaves its network.
@@ -103,7 +103,7 @@ void Fabric::flood_impaired(l2::PortId from, const Network& network, ByteView fr
 void Fabric::deliver_impaired(l2::PortId to, ByteView frame, Instant now) {
   l2::ImpairmentQueue& down = at(to).impaired->down;
   const auto outcome = down.offer(frame, now, delayed_);
-  if (const auto dropped = outcome.dropped()) sent(to, frame, *dropped, now);
+  if (const auto dropped = outcome.dropped()) account(to, frame, *dropped, now);
   for (const ByteView passed : outcome.passed()) queue(to, passed);
   next_delayed_ = std::min(next_delayed_, down.next_deadline());
 }
