@@ -21,7 +21,7 @@ using testing::Le;
 
 std::size_t open_descriptors() {
   std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"}) ++count;
+  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator{"/dev/fd"}) ++count;
   return count;
 }
 
@@ -61,9 +61,9 @@ TEST_F(HostSocketsTest, AllSocketsTogetherCostTheEventLoopOneDescriptor) {
 
 TEST_F(HostSocketsTest, ATurnTakesABoundedNumberOfEventsAndEndsOnce) {
   std::vector<Call> calls;
-  for (int i = 0; i < 600; ++i) calls.push_back(call());
+  for (int i = 0; i < 400; ++i) calls.push_back(call());
   loop_.settle();
-  EXPECT_EQ(std::accumulate(batches_.begin(), batches_.end(), std::size_t{0}), 600U);
+  EXPECT_EQ(std::accumulate(batches_.begin(), batches_.end(), std::size_t{0}), 400U);
   EXPECT_THAT(batches_, Each(Le(EdgePoll::kMaxEvents)));
   EXPECT_EQ(batches_.size(), loop_.turns()) << "one end for each turn";
 }
@@ -138,7 +138,9 @@ TEST_F(HostSocketsTest, TheBudgetLeavesDescriptorsForEverythingElse) {
     return SystemSockets::budget();
   };
   EXPECT_EQ(with(1024), 512U);
-  EXPECT_EQ(with(4096), 4096U - SystemSockets::kReservedDescriptors);
+  if (before.rlim_max >= 4096) {
+    EXPECT_EQ(with(4096), 4096U - SystemSockets::kReservedDescriptors);
+  }
   ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
 }
 
