@@ -389,7 +389,7 @@ class FakeHost::Datagrams final : public DatagramSocket {
   ~Datagrams() override { remote_->closed = true; }
   Datagrams(const Datagrams&) = delete;
   Datagrams& operator=(const Datagrams&) = delete;
-  Sent send(std::span<const OutDatagram> datagrams) override { return remote_->socket_send(datagrams); }
+  Sent send(std::span<const OutDatagram> out) override { return remote_->socket_send(out); }
   std::span<const InDatagram> receive() override { return remote_->socket_receive(); }
   std::optional<DatagramError> take_error() override { return remote_->socket_error(); }
 
@@ -433,14 +433,14 @@ inline void FakeHost::expire(Instant instant) {
 }
 
 inline std::size_t FakeHost::open_sockets() const {
-  const auto open = [](const auto& remote) {
+  const auto is_open = [](const auto& remote) {
     if constexpr (requires { remote->closed(); }) {
       return !remote->closed();
     } else {
       return !remote->closed;
     }
   };
-  return static_cast<std::size_t>(std::ranges::count_if(tcp, open) + std::ranges::count_if(datagrams, open));
+  return static_cast<std::size_t>(std::ranges::count_if(tcp, is_open) + std::ranges::count_if(datagrams, is_open));
 }
 
 }  // namespace vnet::nat::test

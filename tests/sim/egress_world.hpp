@@ -100,6 +100,12 @@ class EgressWorld {
     now = end;
   }
 
+  /// The guest stands still for a while: nothing goes to it or comes from it.
+  void pause_guest(Instant from, Duration time) {
+    paused_from_ = from;
+    paused_until_ = from + time;
+  }
+
   [[nodiscard]] TcpPeer& peer(std::size_t n) { return *connections_[n]->peer; }
   /// Null: it was never connected.
   [[nodiscard]] TcpRemote* remote(std::size_t n) { return connections_[n]->remote.get(); }
@@ -118,7 +124,7 @@ class EgressWorld {
   std::size_t lost = 0;           ///< frames for the guest
   std::size_t batches = 0;        ///< of the guest's frames
   std::size_t deepest_queue = 0;  ///< frames that waited for the link
-  std::size_t largest_frame = 0;
+  std::string flaw;               ///< of a frame that the fabric sent, the first
 
  private:
   static constexpr MacAddress kMac = MacAddress::from_u64(0x52cccccc0001U);
@@ -146,12 +152,21 @@ class EgressWorld {
     c.write_at = now;
   }
 
+  /// When the guest does what it would do at `when`.
+  [[nodiscard]] Instant awake(Instant when) const {
+    return when >= paused_from_ && when < paused_until_ ? paused_until_ : when;
+  }
   /// False: nothing is due before `end`.
   bool step(Instant end) {
-    Instant next = std::min(
-        {fabric_.next_deadline(), host.next_deadline(), to_fabric_.empty() ? kNever : to_fabric_.begin()->first,
-         to_guest_.empty() ? kNever : to_guest_.begin()->first, queue_.empty() ? kNever : std::max(link_free_, now)});
-    for (const auto& c : connections_) next = std::min({next, c->peer->next_deadline(), c->write_at});
+    Instant guests = to_guest_.empty() ? kNever : to_guest_.begin()->first;
+    Instant next = std::min(fabric_.next_deadline(), host.next_deadline());
+    if (!to_fabric_.empty()) next = std::min(next, to_fabric_.begin()->first);
+    if (!queue_.empty()) guests = std::min(guests, std::max(link_free_, now));
+    for (const auto& c : connections_) {
+      guests = std::min(guests, c->peer->next_deadline());
+      next = std::min(next, c->write_at);
+    }
+    next = std::min(next, awake(guests));
     if (host.has_events()) next = now;
     if (next > end) return false;
     now = std::max(now, next);
@@ -159,10 +174,14 @@ class EgressWorld {
     tell_host_events();
     if (fabric_.next_deadline() <= now) fabric_.expire(now);
     flush();
-    serve_queue();
-    arrive_at_guest();
+    if (awake(now) == now) {
+      serve_queue();
+      arrive_at_guest();
+      for (const auto& c : connections_) {
+        if (c->peer->next_deadline() <= now) c->peer->expire(now);
+      }
+    }
     for (const auto& c : connections_) {
-      if (c->peer->next_deadline() <= now) c->peer->expire(now);
       if (c->write_at <= now) write(*c);
     }
     watch();
@@ -228,7 +247,7 @@ class EgressWorld {
     for (const l2::PortId port : fabric_.transmit().touched()) {
       for (const ByteView frame : fabric_.transmit().frames(port)) {
         queue_.emplace_back(frame.begin(), frame.end());
-        largest_frame = std::max(largest_frame, frame.size());
+        if (const auto found = network::test::find_flaw(frame, mtu_); found && flaw.empty()) flaw = *found;
       }
     }
     deepest_queue = std::max(deepest_queue, queue_.size());
@@ -292,6 +311,8 @@ class EgressWorld {
   std::multimap<Instant, Bytes> to_guest_;
   std::deque<Bytes> queue_;
   Instant link_free_{};
+  Instant paused_from_ = kNever;
+  Instant paused_until_ = kNever;
   std::uint64_t moved_ = 0;
   Instant last_change_{};
 };
