@@ -10,6 +10,7 @@ namespace vnet::adapter {
 void add_commands(CommandTree& tree) {
   add_list_commands(tree);
   add_nic_commands(tree);
+  add_network_command(tree);
   add_dns_commands(tree);
   add_capture_commands(tree);
   add_watch_commands(tree);

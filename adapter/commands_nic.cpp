@@ -1,4 +1,4 @@
-// nic: one NIC; its link, network and attachment; adding and removing one.
+// nic: one NIC; its link, network, impairments and attachment; adding and removing one.
 //
 // `vnet nic NAME ...` has its verb behind the name, `vnet nic add` and `vnet nic rm` before it. A NIC that is itself
 // called add or rm is named behind `--`: vnet nic -- add link down.
@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "adapter/commands.hpp"
+#include "adapter/impair_words.hpp"
 #include "packet/words.hpp"
 
 namespace vnet::adapter {
@@ -14,7 +15,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 const Words& verbs() {
-  static const Words kVerbs = {"link", "move", "detach"};
+  static const Words kVerbs = {"link", "move", "impair", "detach"};
   return kVerbs;
 }
 
@@ -49,6 +50,10 @@ Command decide_nic(const Words& words, bool json) {
   if (words.size() == 1) return Call{.target = api_target({"nics", words[0]}), .show = Show::nic, .json = json};
   const std::string& verb = words[1];
   if (std::ranges::find(verbs(), verb) == verbs().end()) return no_such_word("nic " + words[0], verb, verbs());
+  if (verb == "impair") {
+    return decide_impair("nic " + words[0] + " impair", api_target({"nics", words[0]}),
+                         {words.begin() + 2, words.end()}, Show::nic_line, json);
+  }
   const std::size_t most = verb == "detach" ? 2 : 3;
   if (words.size() > most) {
     return usage("nic " + words[0] + " " + verb + ": " +
@@ -64,7 +69,12 @@ Command decide_nic(const Words& words, bool json) {
 Candidates complete_nic(const Words& earlier) {
   if (earlier.empty()) return {{}, Ask::nics};
   if (earlier.size() == 1)
-    return {{{"link", "set its link"}, {"move", "to another network"}, {"detach", "end its attachment"}}, {}};
+    return {{{"link", "set its link"},
+             {"move", "to another network"},
+             {"impair", "make its link bad"},
+             {"detach", "end its attachment"}},
+            {}};
+  if (earlier[1] == "impair") return complete_impair();
   if (earlier.size() == 2 && earlier[1] == "link") return {{{"up", ""}, {"down", ""}}, {}};
   if (earlier.size() == 2 && earlier[1] == "move") return {{}, Ask::networks};
   return {};
@@ -134,19 +144,23 @@ void add_rm(CommandTree& tree, CLI::App& nic, const std::shared_ptr<Words>& word
 
 void add_nic_commands(CommandTree& tree) {
   CLI::App& nic =
-      tree.add(tree.root(), "nic", "One NIC: show it, set its link, move it, detach it; add and remove NICs",
+      tree.add(tree.root(), "nic", "One NIC: show it, set its link, impair it, move it, detach it; add and remove NICs",
                "  vnet nic alice                               all there is to know about it\n"
                "  vnet nic alice link down                     no frames from it and none for it\n"
                "  vnet nic alice move lab                      to another network\n"
+               "  vnet nic alice impair latency_ms=50 loss=2%  a bad link; vnet.json(5) has all of them\n"
+               "  vnet nic alice impair up.rate_mbps=10        one direction only; none: a good link again\n"
                "  vnet nic alice detach                        end its attachment\n"
                "  vnet nic add carol --network lab             see vnet nic add --help\n"
                "  vnet nic rm carol\n"
                "  vnet nic -- add link up                      a NIC that is called add, or rm");
   const auto words = std::make_shared<Words>();
-  tree.completes(nic.add_option("words", *words,
-                                "NAME, NAME link up|down, NAME move NETWORK, or NAME detach; NAME may be a MAC address")
-                     ->type_name(""),
-                 complete_nic);
+  tree.completes(
+      nic.add_option("words", *words,
+                     "NAME, NAME link up|down, NAME move NETWORK, NAME impair MEMBER=VALUE ..., or NAME detach; NAME "
+                     "may be a MAC address")
+          ->type_name(""),
+      complete_nic);
   tree.on(nic, CommandTree::Json::taken, [words](bool json) { return decide_nic(*words, json); });
   add_add(tree, nic, words);
   add_rm(tree, nic, words);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "adapter/impair_words.hpp"
 #include "adapter/printable.hpp"
 #include "adapter/units.hpp"
 
@@ -11,9 +12,16 @@ namespace {
 
 std::string number(std::uint64_t value) { return std::to_string(value); }
 
+/// What a NIC or a network is impaired by; empty: nothing.
+std::string impairments(const Json& thing) {
+  const Json& impair = member(thing, "impair");
+  return impair.is_object() && !impair.empty() ? printable(impair_text(impair)) : "";
+}
+
 Cell link_cell(const Json& nic) {
   const std::string link = text_at(nic, "link");
-  return {link, link == "down" ? Tone::bad : Tone::plain};
+  const bool impaired = !impairments(nic).empty();
+  return {link + (impaired ? ", impaired" : ""), link == "down" ? Tone::bad : impaired ? Tone::warning : Tone::plain};
 }
 
 Cell drops_cell(std::uint64_t drops) { return {number(drops), drops > 0 ? Tone::warning : Tone::plain}; }
@@ -88,6 +96,7 @@ Shown nic(const Json& nic, Style style) {
   const auto add_if = [&](const char* label, const char* name) {
     if (const std::string text = text_at(nic, name); !text.empty()) fields.add(label, printable(text));
   };
+  if (const std::string text = impairments(nic); !text.empty()) fields.add("impaired", {text, Tone::warning});
   add_if("reserved", "ip");
   add_if("hostname", "hostname");
   add_if("socket", "dgram");
@@ -106,7 +115,8 @@ Shown nic(const Json& nic, Style style) {
 Shown nic_line(const Json& nic) {
   return {printable(text_at(nic, "name")) + ": " + printable(text_at(nic, "mac")) + " on " +
               printable(text_at(nic, "network")) + ", link " + printable(text_at(nic, "link")) +
-              (member(nic, "attachment").is_object() ? ", attached" : ", not attached") + "\n",
+              (member(nic, "attachment").is_object() ? ", attached" : ", not attached") +
+              (impairments(nic).empty() ? "" : ", impaired: " + impairments(nic)) + "\n",
           ""};
 }
 
@@ -128,6 +138,28 @@ Shown networks(const Json& networks, Style style) {
               number(count_at(network, "attached")), dhcp.is_object() ? number(count_at(dhcp, "leases")) : "",
               text_at(member(network, "dns"), "domain"), text_at(network, "mac")});
   });
+}
+
+Shown network(const Json& network, Style style) {
+  FieldList fields;
+  const auto add_if = [&](const char* label, const std::string& text) {
+    if (!text.empty()) fields.add(label, printable(text));
+  };
+  add_if("name", text_at(network, "name"));
+  add_if("ipv4", text_at(network, "ipv4"));
+  add_if("ipv6", text_at(network, "ipv6"));
+  add_if("gateway", text_at(network, "mac"));
+  fields.add("mtu", number(count_at(network, "mtu")));
+  add_if("members", text_at(network, "members"));
+  fields.add("nics", number(count_at(network, "nics")) + ", " + number(count_at(network, "attached")) + " attached");
+  const Json& dhcp = member(network, "dhcp");
+  fields.add("dhcp", dhcp.is_object() ? printable(texts_at(dhcp, "range", " to ")) + ", " +
+                                            number(count_at(dhcp, "leases")) + " leases"
+                                      : "no");
+  add_if("domain", text_at(member(network, "dns"), "domain"));
+  const std::string impaired = impairments(network);
+  fields.add("impaired", impaired.empty() ? Cell{"no"} : Cell{impaired, Tone::warning});
+  return {fields.to_string(style), ""};
 }
 
 Shown leases(const Json& leases, Style style) {
@@ -236,6 +268,7 @@ Shown present(Show show, const Json& document, Style style) {
     case Show::nic: return nic(document, style);
     case Show::nic_line: return nic_line(document);
     case Show::networks: return networks(document, style);
+    case Show::network: return network(document, style);
     case Show::leases: return leases(document, style);
     case Show::dns: return dns(document, style);
     case Show::captures: return captures(document, style);

@@ -9,6 +9,7 @@ _vnet() {
       compopt -o filenames 2>/dev/null
       while IFS= read -r word; do COMPREPLY+=("$word"); done < <(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")
     else
+      [[ $word != *= ]] || compopt -o nospace 2>/dev/null
       COMPREPLY+=("$word")
     fi
   done < <("${COMP_WORDS[0]}" complete "${COMP_WORDS[@]:1:COMP_CWORD}" 2>/dev/null)

@@ -49,6 +49,11 @@ TEST(Complete, NamesComeFromTheDaemon) {
   EXPECT_EQ(complete({"nic", "alice", "link", ""}, names), "up\ndown\n");
   EXPECT_EQ(complete({"nic", "alice", "move", ""}, names), "home\nlab\n");
   EXPECT_EQ(complete({"nic", "alice", "detach", ""}, names), "");
+  EXPECT_EQ(complete({"nic", "alice", "impair", "lat"}, names), "latency_ms=\tdelay of every frame\n");
+  EXPECT_EQ(complete({"nic", "alice", "impair", "loss=1%", "up.lat"}, names), "up.latency_ms=\n");
+  EXPECT_EQ(complete({"network", "h"}, names), "home\n");
+  EXPECT_EQ(complete({"network", "home", ""}, names), "impair\tmake its links bad\n");
+  EXPECT_EQ(complete({"network", "home", "impair", "n"}, names), "none\ta link without any\n");
   EXPECT_EQ(complete({"nic", "rm", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"--control", "x", "lease", "rm", ""}, names), "192.168.1.2\t52:cc:cc:cc:cc:01\n");
   EXPECT_EQ(complete({"leases", "--network", "l"}, names), "lab\n");

@@ -73,6 +73,7 @@ TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
                                        {"nic"},
                                        {"nic", "add"},
                                        {"nic", "rm"},
+                                       {"network"},
                                        {"dns"},
                                        {"dns", "set"},
                                        {"dns", "rm"},
@@ -103,6 +104,7 @@ TEST(VnetOptions, QuestionsAskTheApi) {
   EXPECT_EQ(asked({"nics", "--network", "a b&c"}), "GET /v1/nics?network=a%20b%26c");
   EXPECT_EQ(asked({"leases", "--network", "lab"}), "GET /v1/leases?network=lab");
   EXPECT_EQ(asked({"networks"}), "GET /v1/networks");
+  EXPECT_EQ(asked({"network", "home"}), "GET /v1/networks/home");
   EXPECT_EQ(asked({"captures"}), "GET /v1/captures");
   EXPECT_EQ(asked({"nic", "alice"}), "GET /v1/nics/alice");
   EXPECT_EQ(asked({"nic", "52:cc:cc:cc:cc:01"}), "GET /v1/nics/52%3Acc%3Acc%3Acc%3Acc%3A01");
@@ -179,6 +181,20 @@ TEST(VnetOptions, EventsAndTopTakeTheirFlags) {
   EXPECT_EQ(command_of<TopOptions>({"top", "--interval", "0.5", "--count", "3"}), (TopOptions{0.5, 3}));
 }
 
+TEST(VnetOptions, ImpairmentsAreOneDocument) {
+  EXPECT_EQ(asked({"nic", "alice", "impair", "latency_ms=50", "loss=0.02"}),
+            R"(PATCH /v1/nics/alice {"impair":{"latency_ms":50.0,"loss":0.02},"cause":"vnet nic impair"})");
+  EXPECT_EQ(asked({"network", "home", "impair", "up.loss=2%", "up.loss_burst.enter=1e-2", "queue_kb=64",
+                   "jitter_reorders=true"}),
+            R"(PATCH /v1/networks/home {"impair":{"up":{"loss":0.02,"loss_burst":{"enter":0.01}},"queue_kb":64,)"
+            R"("jitter_reorders":true},"cause":"vnet network impair"})");
+  EXPECT_EQ(asked({"nic", "alice", "impair", "none"}),
+            R"(PATCH /v1/nics/alice {"impair":{},"cause":"vnet nic impair"})");
+  EXPECT_THAT(
+      call_of({"nic", "a", "impair", "loss=2", "down.loss_burst.leave=3"}).arguments,
+      ElementsAre(Pair("/impair/loss", "loss"), Pair("/impair/down/loss_burst/leave", "down.loss_burst.leave")));
+}
+
 TEST(VnetOptions, EveryArgumentOfARequestIsKnownByItsPointer) {
   EXPECT_THAT(call_of({"nic", "add", "c", "--mac", "1"}).arguments,
               ElementsAre(Pair("/name", "NAME"), Pair("/mac", "--mac")));
@@ -210,12 +226,28 @@ TEST(VnetOptions, ABadCommandLineSaysWhatWasFoundAndExpected) {
        "--color: found \"allways\"; expected one of auto, always, never; did you mean \"always\"?"},
       {{"nics", "--control", ""}, "--control: found an empty path"},
       {{"nic"}, "nic: found no name"},
-      {{"nic", "a", "lnik"}, "nic a: found \"lnik\"; expected one of link, move, detach; did you mean \"link\"?"},
+      {{"nic", "a", "lnik"},
+       "nic a: found \"lnik\"; expected one of link, move, impair, detach; did you mean \"link\"?"},
       {{"nic", "a", "link"}, "nic a link: found no state; expected up or down"},
       {{"nic", "a", "link", "dwn"}, "did you mean \"down\"?"},
       {{"nic", "a", "link", "up", "x"}, "nic a link: found the argument \"x\""},
       {{"nic", "a", "detach", "x"}, "nic a detach: found the argument \"x\""},
       {{"nic", "a", "move"}, "nic a move: found no network"},
+      {{"nic", "a", "impair"}, "nic a impair: found no impairment; expected such as latency_ms=50"},
+      {{"nic", "a", "impair", "latency=5"}, "nic a impair: found \"latency\"; expected one of latency_ms, jitter_ms"},
+      {{"nic", "a", "impair", "latency=5"}, "corrupt, rate_mbps, queue_kb, or none; did you mean \"latency_ms\"?"},
+      {{"nic", "a", "impair", "up.los=5"}, "nic a impair: found \"up.los\""},
+      {{"nic", "a", "impair", "up.los=5"}, "did you mean \"loss\"?"},
+      {{"nic", "a", "impair", "loss_burst=5"}, "nic a impair: found \"loss_burst\""},
+      {{"nic", "a", "impair", "loss"}, "nic a impair: loss: found \"\"; expected a share such as 0.02 or 2%"},
+      {{"nic", "a", "impair", "latency_ms=5%"}, "latency_ms: found \"5%\"; expected a number"},
+      {{"nic", "a", "impair", "queue_kb=1.5"}, "queue_kb: found \"1.5\"; expected a whole number"},
+      {{"nic", "a", "impair", "jitter_reorders=1"}, "jitter_reorders: found \"1\"; expected true or false"},
+      {{"nic", "a", "impair", "loss=1", "loss=0"}, "found loss a second time"},
+      {{"nic", "a", "impair", "none", "loss=0"}, "nic a impair: found \"none\""},
+      {{"network"}, "network: found no name"},
+      {{"network", "n", "impiar"}, "network n: found \"impiar\"; expected one of impair; did you mean \"impair\"?"},
+      {{"network", "n", "impair"}, "network n impair: found no impairment"},
       {{"nic", "a", "rm"}, "did you mean vnet nic rm a?"},
       {{"nic", "add"}, "nic add: found no name"},
       {{"nic", "add", "a", "b"}, "nic add: found the argument \"b\""},

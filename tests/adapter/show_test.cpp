@@ -56,6 +56,34 @@ TEST(Show, OneNicIsShownInFull) {
   EXPECT_EQ(shown(Show::nic_line, kAlice), "alice: 52:cc:cc:cc:cc:01 on home, link up, attached\n");
 }
 
+TEST(Show, AnImpairedLinkIsShownAsItIsAskedFor) {
+  const std::string carol = R"({"name":"carol","mac":"52:cc:cc:cc:cc:03","network":"home","link":"up",
+    "impair":{"up":{"latency_ms":50,"loss":0.02},"down":{"loss_burst":{"enter":0.1}}}})";
+  EXPECT_THAT(shown(Show::nics, ("[" + carol + "]").c_str()), HasSubstr("  up, impaired  "));
+  EXPECT_THAT(shown(Show::nic, carol.c_str()),
+              HasSubstr("impaired   up.latency_ms=50 up.loss=0.02 down.loss_burst.enter=0.1\n"));
+  EXPECT_EQ(shown(Show::nic_line, carol.c_str()),
+            "carol: 52:cc:cc:cc:cc:03 on home, link up, not attached, impaired: up.latency_ms=50 up.loss=0.02 "
+            "down.loss_burst.enter=0.1\n");
+}
+
+TEST(Show, OneNetworkIsShownInFull) {
+  EXPECT_EQ(shown(Show::network,
+                  R"({"name":"home","mac":"52:ee:ee:ee:ee:01","ipv4":"192.168.1.1/24","mtu":1500,"members":"open",
+                      "impair":{"rate_mbps":10},"nics":2,"attached":1,"dhcp":{"range":["192.168.1.2","192.168.1.9"],
+                      "lease_s":60,"leases":1},"dns":{"domain":"vnet"}})"),
+            "name      home\n"
+            "ipv4      192.168.1.1/24\n"
+            "gateway   52:ee:ee:ee:ee:01\n"
+            "mtu       1500\n"
+            "members   open\n"
+            "nics      2, 1 attached\n"
+            "dhcp      192.168.1.2 to 192.168.1.9, 1 leases\n"
+            "domain    vnet\n"
+            "impaired  rate_mbps=10\n");
+  EXPECT_THAT(shown(Show::network, R"({"name":"home","impair":{}})"), HasSubstr("impaired  no\n"));
+}
+
 TEST(Show, LeasesOfHostileGuestsAreHarmless) {
   EXPECT_EQ(shown(Show::leases,
                   R"([{"network":"home","ip":"192.168.1.2","mac":"52:cc:cc:cc:cc:01","hostname":"\u001b]0;x\u0007",
@@ -118,11 +146,11 @@ TEST(Show, AnEmptyListSaysSoBesideTheOutput) {
 }
 
 TEST(Show, ADocumentOfAnotherShapeHasGapsAndNoSurprises) {
-  for (const Show show : {Show::status, Show::nics, Show::nic, Show::nic_line, Show::networks, Show::leases, Show::dns,
-                          Show::captures, Show::capture_line, Show::reload, Show::restored}) {
+  for (const Show show : {Show::status, Show::nics, Show::nic, Show::nic_line, Show::networks, Show::network,
+                          Show::leases, Show::dns, Show::captures, Show::capture_line, Show::reload, Show::restored}) {
     for (const char* json :
          {"null", "1", "\"x\"", "[]", "{}", "[1]", "[{}]", "[[]]", R"({"limits":1,"drops":[1],"nics":"x"})",
-          R"([{"in":1,"out":"x","addresses":{"a":"b"},"a":{"x":1},"mx":"x","srv":5,"dhcp":"x"}])"}) {
+          R"([{"in":1,"impair":5,"out":"x","addresses":{"a":"b"},"a":{"x":1},"mx":"x","srv":5,"dhcp":"x"}])"}) {
       EXPECT_THAT(shown(show, json), Not(HasSubstr("\x1b")));
     }
   }
