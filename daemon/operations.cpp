@@ -113,6 +113,7 @@ Nic Operations::nic_now(l2::PortId port) const {
   nic.ip = config.ip;
   nic.hostname = config.hostname.empty() ? config.name : config.hostname;
   nic.link = config.link_up ? Link::up : Link::down;
+  nic.impair = config.impair;
   return nic;
 }
 
@@ -171,6 +172,7 @@ Outcome<void> Operations::change_nic(l2::PortId port, const NicChange& change, s
   if (change.hostname) wanted.hostname = *change.hostname;
   if (change.network) wanted.network = *change.network;
   if (change.ip) wanted.ip = *change.ip;
+  if (change.impair) wanted.impair = *change.impair;
   const auto network = find_network(wanted.network, "/network");
   if (!network) return fail(network.error());
   wanted.network = network_name(*network);  // however it was written

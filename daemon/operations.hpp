@@ -47,6 +47,12 @@ struct NicChange {
   std::optional<Link> link{};
   std::optional<std::optional<Ipv4Address>> ip{};  ///< an empty one ends the reservation
   std::optional<std::string> hostname{};
+  std::optional<Impair> impair{};
+};
+
+/// What is absent does not change.
+struct NetworkChange {
+  std::optional<Impair> impair{};
 };
 
 /// What a new reading of the config file led to. Pointers into that file.
@@ -85,6 +91,8 @@ class Operations {
   [[nodiscard]] Outcome<void> attach(l2::PortId port, dgram::Fd fd);
   [[nodiscard]] Outcome<void> detach(l2::PortId port, std::string_view cause);
 
+  void change_network(std::size_t network, const NetworkChange& change, std::string_view cause);
+
   [[nodiscard]] Outcome<void> end_lease(std::size_t network, Ipv4Address ip);
   /// Gives a NIC its address back, as far as nobody else has it now.
   [[nodiscard]] bool restore_lease(std::size_t network, const dhcp::Lease& lease);
@@ -116,7 +124,7 @@ class Operations {
   void save_all();
   void save_nic(const MacAddress& mac);
   void save_record(std::size_t network, const std::string& name);
-  /// Adds captures and zones to a change of NICs or records, and writes it.
+  /// Adds captures and zones to a change of something else, and writes it.
   void save(RuntimeChanges change);
 
   Config file_;

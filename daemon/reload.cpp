@@ -190,7 +190,7 @@ class Operations::Reload {
         parts_.names.set_network(slot, wanted.dns);
       } else {
         change_records(slot_of(was->name), records_of(before_, *was), records_of(wanted_, wanted));
-        if (was->impair != wanted.impair) fabric().impair_network(slot_of(was->name), wanted.impair, now_);
+        if (was->impair != wanted.impair) fabric().impair_network(slot_of(was->name), wanted.impair, kCause, now_);
       }
     }
   }

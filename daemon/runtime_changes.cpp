@@ -78,6 +78,15 @@ bool apply_one(const RuntimeChanges::Record& change, Config& config) {
   return network != config.networks.end() && apply_one(change, change.name, &DnsRecord::name, network->dns.records);
 }
 
+bool apply_one(const RuntimeChanges::Impaired& change, Config& config) {
+  const auto network = std::ranges::find(config.networks, change.network, &Network::name);
+  if (network == config.networks.end() || (network->impair != change.file && network->impair != change.now)) {
+    return false;
+  }
+  network->impair = change.now.value_or(Impair{});
+  return true;
+}
+
 std::string title_of(const RuntimeChanges::Interface& change) {
   if (change.now) return "NIC " + change.now->name;
   return "NIC " + (change.file ? change.file->name : change.mac.to_string());
@@ -86,6 +95,8 @@ std::string title_of(const RuntimeChanges::Interface& change) {
 std::string title_of(const RuntimeChanges::Record& change) {
   return "DNS name " + change.name + " of network " + change.network;
 }
+
+std::string title_of(const RuntimeChanges::Impaired& change) { return "impair of network " + change.network; }
 
 /// One change, of whatever kind. `apply` says false where the file no longer says what it said, and changes nothing.
 struct Step {
@@ -134,6 +145,8 @@ void merge(RuntimeChanges& changes, RuntimeChanges later) {
   merge_lists(changes.records, std::move(later.records), [](const auto& one, const auto& other) {
     return one.network == other.network && one.name == other.name;
   });
+  merge_lists(changes.impaired, std::move(later.impaired),
+              [](const auto& one, const auto& other) { return one.network == other.network; });
   changes.captures = std::move(later.captures);
   changes.zones = std::move(later.zones);
 }
@@ -147,6 +160,9 @@ RuntimeChanges difference(const Config& file, const Config& now) {
   for (const Network& network : now.networks) {
     const auto before = std::ranges::find(file.networks, network.name, &Network::name);
     if (before == file.networks.end()) continue;
+    if (before->impair != network.impair) {
+      changes.impaired.push_back({{before->impair, network.impair}, network.name});
+    }
     compare(before->dns.records, network.dns.records, name_of,
             [&](std::optional<DnsRecord> was, std::optional<DnsRecord> is) {
               std::string name = is ? is->name : was->name;
@@ -171,6 +187,7 @@ std::vector<std::string> apply_changes(const RuntimeChanges& changes, Config& co
   };
   add(changes.nics);
   add(changes.records);
+  add(changes.impaired);
   apply_steps(steps, config, dropped);
   return dropped;
 }
@@ -212,6 +229,9 @@ const Json& changes_schema() {
           "required": ["network", "name"], "properties": {"network": {"$ref": "#/$defs/name"},
           "name": {"type": "string", "format": "record-name"},
           "file": {"$ref": "#/$defs/dns_record"}, "now": {"$ref": "#/$defs/dns_record"}}}},
+        "impaired": {"type": "array", "items": {"type": "object", "additionalProperties": false,
+          "required": ["network", "file", "now"], "properties": {"network": {"$ref": "#/$defs/name"},
+          "file": {"$ref": "#/$defs/impair"}, "now": {"$ref": "#/$defs/impair"}}}},
         "captures": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["id", "file"], "properties": {"id": {"type": "string"}, "file": {"type": "string"},
           "nics": {"type": "array", "items": {"type": "string"}}, "filter": {"type": "string"},
@@ -257,11 +277,8 @@ GvproxyZone read_zone(const Json& object) {
 }  // namespace
 
 Json to_json(const RuntimeChanges& changes) {
-  Json document = {{"version", kVersion},
-                   {"nics", Json::array()},
-                   {"records", Json::array()},
-                   {"captures", Json::array()},
-                   {"zones", Json::array()}};
+  Json document = {{"version", kVersion},       {"nics", Json::array()},     {"records", Json::array()},
+                   {"impaired", Json::array()}, {"captures", Json::array()}, {"zones", Json::array()}};
   for (const auto& change : changes.nics) {
     document["nics"].push_back(change_to_json(change));
     document["nics"].back()["mac"] = change.mac.to_string();
@@ -270,6 +287,10 @@ Json to_json(const RuntimeChanges& changes) {
     document["records"].push_back(change_to_json(change));
     document["records"].back()["network"] = change.network;
     document["records"].back()["name"] = change.name;
+  }
+  for (const auto& change : changes.impaired) {
+    document["impaired"].push_back(change_to_json(change));
+    document["impaired"].back()["network"] = change.network;
   }
   for (const auto& capture : changes.captures) document["captures"].push_back(to_json(capture));
   for (const auto& zone : changes.zones) document["zones"].push_back(to_json(zone));
@@ -304,6 +325,9 @@ Result<RuntimeChanges, Problems> runtime_changes_from_json(const Json& document)
       mixed("records", changes.records.size());
     }
     changes.records.push_back(std::move(change));
+  });
+  each("impaired", [&](const Json& object) {
+    changes.impaired.push_back({{read_impair(object.at("file")), read_impair(object.at("now"))}, object.at("network")});
   });
   if (!problems.empty()) return fail(std::move(problems));
   each("captures", [&](const Json& object) { changes.captures.push_back(read_capture(object)); });

@@ -34,7 +34,7 @@ enum class EventKind : std::uint8_t {
   dhcp_refused,   ///< subject: the address that was asked for, if one was; cause
   network_added,
   network_removed,
-  network_changed,  ///< subject: the new name, where it has one
+  network_changed,  ///< subject: the new name, where it has one; cause
   drop_burst,       ///< subject: the reason; cause: how many
   capture_started,  ///< subject: where to
   capture_ended,    ///< subject: where to; cause

@@ -110,7 +110,7 @@ class Fabric {
   /// that somebody configured or that is attached.
   bool remove_network(std::size_t network, Instant now);
   /// Other impairments for all links of a network.
-  void impair_network(std::size_t network, const l2::Impairments& impair, Instant now);
+  void impair_network(std::size_t network, const l2::Impairments& impair, std::string_view cause, Instant now);
 
   // Frames.
 

@@ -31,11 +31,17 @@ void Fabric::update_links(std::size_t network, Instant now) {
   }
 }
 
-void Fabric::impair_network(std::size_t network, const l2::Impairments& impair, Instant now) {
+void Fabric::impair_network(std::size_t network, const l2::Impairments& impair, std::string_view cause, Instant now) {
   assert(has_network(network));
   networks_[network]->config.impair = impair;
   update_links(network, now);
-  report(EventKind::network_changed, *networks_[network], {}, now);
+  tell(l2::kGatewayPort, {EventKind::network_changed,
+                          now,
+                          networks_[network]->config.name,
+                          {},
+                          std::nullopt,
+                          {},
+                          "impair: " + std::string{cause}});
 }
 
 void Fabric::drop_delayed(l2::PortId port, DropReason reason, Instant now) {

@@ -26,6 +26,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"GET", "/v1/status", &Api::get_status},
       {"GET", "/v1/networks", &Api::get_networks},
       {"GET", "/v1/networks/{name}", &Api::get_network},
+      {"PATCH", "/v1/networks/{name}", &Api::patch_network, "NetworkChange"},
       {"GET", "/v1/nics", &Api::get_nics},
       {"POST", "/v1/nics", &Api::post_nic, "NicAdd"},
       {"GET", "/v1/nics/{name}", &Api::get_nic},
@@ -112,6 +113,10 @@ Api::Api(Parts parts) : parts_(std::move(parts)) {
   const Moment at = parts_.clock();
   started_ = at.now;
   started_unix_ms_ = at.unix_ms;
+}
+
+std::string Api::cause_of(const Call& call) {
+  return call.document.is_object() ? call.document.value("cause", std::string{kAskedFor}) : std::string{kAskedFor};
 }
 
 http::Response Api::handle(http::Request& request) {

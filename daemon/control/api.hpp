@@ -24,6 +24,8 @@ class Api {
  public:
   /// Leases in an answer of gvproxy's form, which cannot be sent in pieces.
   static constexpr std::size_t kMaxGvproxyLeases = 1024;
+  /// In the events of what is asked for without a cause.
+  static constexpr std::string_view kAskedFor = "asked for by the control API";
 
   struct Parts {
     network::Fabric& fabric;
@@ -66,6 +68,7 @@ class Api {
 
   http::Response get_networks(Call& call);
   http::Response get_network(Call& call);
+  http::Response patch_network(Call& call);
 
   http::Response get_nics(Call& call);
   http::Response get_nic(Call& call);
@@ -109,6 +112,8 @@ class Api {
   /// The lease of the address in the path: of the network that the request names, or of the only one that has it.
   [[nodiscard]] Result<std::pair<std::size_t, Ipv4Address>, http::Response> find_lease(const Call& call) const;
   [[nodiscard]] Json view(l2::PortId port) const;
+  /// Why it is asked for, as the request says.
+  [[nodiscard]] static std::string cause_of(const Call& call);
   [[nodiscard]] const Network& config_of(std::size_t network) const;
   [[nodiscard]] std::vector<std::string> nic_names() const;
   /// The problem with names in a list of a document at `pointer` that are no interfaces of a capture.

@@ -29,6 +29,15 @@ http::Response Api::get_network(Call& call) {
   return answer(network_view(parts_.fabric, *network, config_of(*network), parts_.clock()));
 }
 
+http::Response Api::patch_network(Call& call) {
+  auto network = find_network(call.argument);
+  if (!network) return std::move(network.error());
+  NetworkChange change;
+  if (call.document.contains("impair")) change.impair = read_impair(call.document.at("impair"));
+  parts_.operations.change_network(*network, change, cause_of(call));
+  return answer(network_view(parts_.fabric, *network, config_of(*network), parts_.clock()));
+}
+
 namespace {
 
 /// The leases of some networks, a page at a time.

@@ -13,13 +13,6 @@
 namespace vnet::daemon {
 namespace {
 
-constexpr std::string_view kCause = "asked for by the control API";
-
-std::string cause_of(const Json& document) {
-  const auto cause = document.find("cause");
-  return cause == document.end() ? std::string{kCause} : cause->get<std::string>();
-}
-
 bool is_absolute(const std::string& path) { return path.starts_with('/'); }
 
 }  // namespace
@@ -88,11 +81,12 @@ http::Response Api::patch_nic(Call& call) {
   if (document.contains("network")) change.network = document.at("network");
   if (document.contains("hostname")) change.hostname = document.at("hostname");
   if (document.contains("link")) change.link = from_word<Link>(kLinkWords, document.at("link").get<std::string>());
+  if (document.contains("impair")) change.impair = read_impair(document.at("impair"));
   if (const auto ip = document.find("ip"); ip != document.end()) {
     change.ip.emplace();
     if (ip->is_string()) *change.ip = Ipv4Address::parse(ip->get<std::string>()).value();
   }
-  if (const auto changed = parts_.operations.change_nic(*port, change, cause_of(document)); !changed) {
+  if (const auto changed = parts_.operations.change_nic(*port, change, cause_of(call)); !changed) {
     return problem(changed.error());
   }
   return answer(view(*port));
@@ -101,7 +95,7 @@ http::Response Api::patch_nic(Call& call) {
 http::Response Api::delete_nic(Call& call) {
   auto port = find_nic(call.argument);
   if (!port) return std::move(port.error());
-  parts_.operations.remove_nic(*port, kCause);
+  parts_.operations.remove_nic(*port, kAskedFor);
   return no_content();
 }
 
@@ -122,7 +116,7 @@ http::Response Api::post_attach(Call& call) {
 http::Response Api::delete_attach(Call& call) {
   auto port = find_nic(call.argument);
   if (!port) return std::move(port.error());
-  const std::string cause = call.document.is_object() ? cause_of(call.document) : std::string{kCause};
+  const std::string cause = cause_of(call);
   if (const auto detached = parts_.operations.detach(*port, cause); !detached) return problem(detached.error());
   return no_content();
 }

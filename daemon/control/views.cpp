@@ -4,6 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "daemon/config_print.hpp"
+
 namespace vnet::daemon {
 namespace {
 
@@ -16,6 +18,23 @@ Json attachment(const network::Attachment& attachment, const Moment& at) {
   return {{"kind", to_string(attachment.kind)},
           {"peer", attachment.peer},
           {"since", to_rfc3339(at.unix_ms_of(attachment.since))}};
+}
+
+/// The members that are not as without them.
+Json impair(const Impair& impair) {
+  Json shown = to_json(impair);
+  const Json none = to_json(Impair{});
+  const auto shorten = [&none](Json& way) {
+    for (const auto& member : none.items()) {
+      if (way.at(member.key()) == member.value()) way.erase(member.key());
+    }
+  };
+  if (impair.up == impair.down) {
+    shorten(shown);
+  } else {
+    for (const char* direction : {"up", "down"}) shorten(shown.at(direction));
+  }
+  return shown;
 }
 
 Json upstream(const Dns& dns) {
@@ -76,6 +95,7 @@ Json nic_view(network::Fabric& fabric, l2::PortId port, const Nic* configured, c
   if (nic.config.ip) object["ip"] = nic.config.ip->to_string();
   if (!nic.config.hostname.empty()) object["hostname"] = nic.config.hostname;
   if (configured != nullptr && configured->dgram) object["dgram"] = *configured->dgram;
+  object["impair"] = impair(nic.config.impair);
   object["attachment"] = attachment(nic.attachment, at);
   object["addresses"] = Json::array();
   const auto addresses = fabric.gateway(nic.config.network).addresses_of(nic.config.mac);
@@ -102,6 +122,7 @@ Json network_view(network::Fabric& fabric, std::size_t network, const Network& c
   object["mtu"] = config.mtu;
   object["members"] = config.members == Members::open ? "open" : "listed";
   object["port_security"] = config.port_security;
+  object["impair"] = impair(config.impair);
   object["nics"] = nics;
   object["attached"] = attached;
   if (network::AddressService* const addresses = fabric.gateway(network).addresses(); addresses != nullptr) {

@@ -116,12 +116,14 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("GET", "/v1/status");
   judge("GET", "/v1/networks");
   judge("GET", "/v1/networks/home");
+  judge("PATCH", "/v1/networks/home", R"({"impair": {"latency_ms": 1.5, "up": {"rate_mbps": 10}}, "cause": "a test"})");
   judge("GET", "/v1/nics");
   judge("GET", "/v1/nics?network=home&attached=true");
   judge("GET", "/v1/nics/alice");
   judge("GET", "/v1/nics/52:cc:cc:cc:00:02");
   judge("POST", "/v1/nics", R"({"name": "dave"})");
   judge("PATCH", "/v1/nics/dave", R"({"link": "down", "network": "office", "ip": null, "cause": "a test"})");
+  judge("PATCH", "/v1/nics/dave", R"({"impair": {"loss_burst": {"enter": 0.01, "leave": 0.2}, "queue_kb": 64}})");
   judge("DELETE", "/v1/nics/dave");
   judge("GET", "/v1/leases");
   judge("GET", "/v1/leases/10.0.0.77?network=home");
@@ -170,6 +172,8 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
   furnish();
   const std::vector<std::array<std::string, 3>> mistakes = {
       {"GET", "/v1/networks/hone", ""},
+      {"PATCH", "/v1/networks/hone", R"({"impair": {}})"},
+      {"PATCH", "/v1/networks/home", R"({"impair": {"los": 1}})"},
       {"GET", "/v1/nics/alise", ""},
       {"GET", "/v1/nics?network=x", ""},
       {"GET", "/v1/nics?attached=maybe", ""},
@@ -181,6 +185,7 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
       {"POST", "/v1/nics", R"({"name": "x", "dgram": "relative"})"},
       {"PATCH", "/v1/nics/alice", R"({"link": "sideways"})"},
       {"PATCH", "/v1/nics/alice", R"({"ip": "10.9.9.9"})"},
+      {"PATCH", "/v1/nics/alice", R"({"impair": {"up": {"loss": 1.5}}})"},
       {"PATCH", "/v1/nics/alice", R"({"a": 1, "a": 2})"},
       {"DELETE", "/v1/nics/nobody", ""},
       {"DELETE", "/v1/nics/bob/attach", ""},

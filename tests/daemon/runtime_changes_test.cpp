@@ -40,7 +40,7 @@ DnsRecord make_record(std::string name, std::string_view address) {
 }
 
 /// The file, with a change of each kind: alice is down and at the office, bob is gone, carol is new; of the names, one
-/// is changed and one new.
+/// is changed and one new; links of the office are slow one way.
 Config changed() {
   Config now = loaded(kFile);
   now.nics[0].link = Link::down;
@@ -50,6 +50,7 @@ Config changed() {
   now.nics.push_back(make_nic("carol", 3));
   now.networks[0].dns.records[0].a = {Ipv4Address{10, 0, 0, 8}};
   now.networks[1].dns.records.push_back(make_record("printer.test", "10.1.0.7"));
+  now.networks[1].impair.down.rate_mbps = 10;
   return now;
 }
 
@@ -72,6 +73,10 @@ TEST(RuntimeChanges, EachDifferenceRemembersBothSides) {
   EXPECT_EQ(changes.nics[1].now->name, "carol");
   EXPECT_EQ(changes.nics[2].file->name, "bob");
   EXPECT_EQ(changes.nics[2].now, std::nullopt) << "bob is gone";
+  ASSERT_THAT(changes.impaired, SizeIs(1));
+  EXPECT_EQ(changes.impaired[0].network, "office");
+  EXPECT_EQ(changes.impaired[0].file, Impair{});
+  EXPECT_EQ(changes.impaired[0].now->down.rate_mbps, 10);
   ASSERT_THAT(changes.records, SizeIs(2));
   EXPECT_EQ(changes.records[0].network, "home");
   EXPECT_EQ(changes.records[1].network, "office");
@@ -193,6 +198,8 @@ TEST(RuntimeChangesDocument, AnythingElseIsAProblemAtItsPlace) {
       {R"({"version": 1, "nics": [{"mac": "53:00:00:00:00:01"}]})", "/nics/0/mac"},
       {R"({"version": 1, "records": [{"name": "a.test"}]})", "/records/0"},
       {R"({"version": 1, "records": [{"network": "lan", "name": "a..test"}]})", "/records/0/name"},
+      {R"({"version": 1, "impaired": [{"network": "lan", "file": {}}]})", "/impaired/0"},
+      {R"({"version": 1, "impaired": [{"network": "lan", "file": {}, "now": {"loss": 2}}]})", "/impaired/0/now/loss"},
       {R"({"version": 1, "captures": [{"id": "1"}]})", "/captures/0"},
       {R"({"version": 1, "captures": [{"id": 1, "file": "x"}]})", "/captures/0/id"},
       {R"({"version": 1, "captures": [{"id": "1", "file": "x", "snaplen": 4294967296}]})", "/captures/0/snaplen"},

@@ -116,10 +116,9 @@ TEST_F(FabricImpair, TheGatewayIsReachedThroughTheLink) {
 
 TEST_F(FabricImpair, ANetworksImpairmentsAreEveryNicsAndComposeWithItsOwn) {
   impair(alice, each_way(latency(30ms)));
-  sim.fabric.impair_network(0, each_way(latency(100ms)), sim.now);
-  EXPECT_EQ(sim.last(EventKind::network_changed), "none");
+  sim.fabric.impair_network(0, each_way(latency(100ms)), "test", sim.now);
   sim.flush();
-  EXPECT_EQ(sim.last(EventKind::network_changed), "lan  ");
+  EXPECT_EQ(sim.last(EventKind::network_changed), "lan  impair: test");
   sim.send(bob, plain(carol.mac, bob.mac));
   EXPECT_EQ(arrives_after(carol), 200ms);
   sim.send(bob, plain(alice.mac, bob.mac));
@@ -127,7 +126,7 @@ TEST_F(FabricImpair, ANetworksImpairmentsAreEveryNicsAndComposeWithItsOwn) {
   Client& dave = sim.plug(mac(4));
   sim.send(dave, plain(carol.mac, dave.mac));
   EXPECT_EQ(arrives_after(carol), 200ms) << "a NIC that comes later has them too";
-  sim.fabric.impair_network(0, {}, sim.now);
+  sim.fabric.impair_network(0, {}, "test", sim.now);
   sim.send(bob, plain(carol.mac, bob.mac));
   EXPECT_THAT(carol.take(), SizeIs(1));
   EXPECT_EQ(sim.fabric.network_config(0).impair, l2::Impairments{});
