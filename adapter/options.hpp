@@ -40,6 +40,7 @@ enum class Show {
   nic,       ///< one in full
   nic_line,  ///< one in a line, after a change
   networks,
+  flows,
   leases,
   dns,
   captures,

@@ -103,6 +103,9 @@ TEST(VnetOptions, QuestionsAskTheApi) {
   EXPECT_EQ(asked({"nics", "--network", "a b&c"}), "GET /v1/nics?network=a%20b%26c");
   EXPECT_EQ(asked({"leases", "--network", "lab"}), "GET /v1/leases?network=lab");
   EXPECT_EQ(asked({"networks"}), "GET /v1/networks");
+  EXPECT_EQ(asked({"flows"}), "GET /v1/flows");
+  EXPECT_EQ(asked({"flows", "--nic", "alice", "--network", "lab"}), "GET /v1/flows?network=lab&nic=alice");
+  EXPECT_THAT(exit_of({"flows", "--help"}).text, HasSubstr("Examples:\n  vnet flows\n"));
   EXPECT_EQ(asked({"captures"}), "GET /v1/captures");
   EXPECT_EQ(asked({"nic", "alice"}), "GET /v1/nics/alice");
   EXPECT_EQ(asked({"nic", "52:cc:cc:cc:cc:01"}), "GET /v1/nics/52%3Acc%3Acc%3Acc%3Acc%3A01");
