@@ -3,10 +3,59 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/control/api.hpp"
-#include "daemon/control/views.hpp"
+#include "daemon/json_format.hpp"
 
 namespace vnet::daemon {
 namespace {
+
+Json flow_json(const network::Fabric& fabric, nat::FlowId id, const MacAddress& mac) {
+  Json object = {{"id", nat::Egress::number_of(id)},
+                 {"network", fabric.network_config(nat::Egress::network_of(id)).name},
+                 {"mac", mac.to_string()}};
+  if (const l2::PortId port = fabric.find(mac); port != l2::kNoPort) object["nic"] = fabric.nic(port).config.name;
+  return object;
+}
+
+std::int64_t seconds_since(Instant began, const Moment& at) {
+  return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(at.now - began).count());
+}
+
+Json tcp_view(const network::Fabric& fabric, const nat::TcpSplice& flow, const Moment& at) {
+  Json object = flow_json(fabric, flow.id(), flow.guest());
+  object["proto"] = "tcp";
+  object["guest"] = to_string(Endpoint{flow.flow().remote, flow.flow().remote_port});
+  object["remote"] = to_string(Endpoint{flow.flow().local, flow.flow().local_port});
+  object["state"] = to_string(flow.phase());
+  object["age_s"] = seconds_since(flow.began(), at);
+  object["bytes_from_guest"] = flow.bytes_to_host();
+  object["bytes_to_guest"] = flow.bytes_to_guest();
+  object["retransmitted"] = flow.retransmitted();
+  object["buffered_bytes"] = flow.kept_bytes();
+  return object;
+}
+
+/// An echo's port is its identifier, which the remote end has none of.
+Json datagram_view(const network::Fabric& fabric, const nat::DatagramView& flow, const Moment& at) {
+  const bool echo = flow.key.kind == nat::DatagramKind::echo;
+  Json object = flow_json(fabric, flow.id, flow.mac);
+  object["proto"] = echo ? "icmp" : "udp";
+  object["guest"] = to_string(Endpoint{flow.key.guest, flow.key.port});
+  object["remote"] = echo ? vnet::to_string(flow.last.address) : to_string(Endpoint{flow.last.address, flow.last.port});
+  object["age_s"] = seconds_since(flow.began, at);
+  object["bytes_from_guest"] = flow.bytes_to_host;
+  object["bytes_to_guest"] = flow.bytes_to_guest;
+  return object;
+}
+
+/// Nothing once it is over.
+std::optional<Json> flow_view(const network::Fabric& fabric, nat::FlowId id, const Moment& at) {
+  const std::size_t network = nat::Egress::network_of(id);
+  const nat::Egress* const egress = fabric.has_network(network) ? fabric.egress(network) : nullptr;
+  if (egress == nullptr) return std::nullopt;
+  if (const nat::TcpSplice* const flow = egress->tcp().find(id)) return tcp_view(fabric, *flow, at);
+  if (const nat::DatagramView* const flow = egress->datagrams().find(id)) return datagram_view(fabric, *flow, at);
+  return std::nullopt;
+}
 
 /// The flows of some networks, the oldest of each network first. Their numbers are noted when the network's turn comes,
 /// which is quick; each is looked up when its own turn comes, and passed over if it has ended by then.
@@ -68,58 +117,6 @@ http::Response Api::get_flows(Call& call) {
   }
   return list(
       [this, flows = FlowCursor{parts_.fabric, first, end, only}]() mutable { return flows.next(parts_.clock()); });
-}
-
-namespace {
-
-Json flow_json(const network::Fabric& fabric, nat::FlowId id, const MacAddress& mac) {
-  Json object = {{"id", nat::Egress::number_of(id)},
-                 {"network", fabric.network_config(nat::Egress::network_of(id)).name},
-                 {"mac", mac.to_string()}};
-  if (const l2::PortId port = fabric.find(mac); port != l2::kNoPort) object["nic"] = fabric.nic(port).config.name;
-  return object;
-}
-
-std::int64_t seconds_since(Instant began, const Moment& at) {
-  return std::max<std::int64_t>(0, std::chrono::duration_cast<std::chrono::seconds>(at.now - began).count());
-}
-
-Json tcp_view(const network::Fabric& fabric, const nat::TcpSplice& flow, const Moment& at) {
-  Json object = flow_json(fabric, flow.id(), flow.guest());
-  object["proto"] = "tcp";
-  object["guest"] = to_string(Endpoint{flow.flow().remote, flow.flow().remote_port});
-  object["remote"] = to_string(Endpoint{flow.flow().local, flow.flow().local_port});
-  object["state"] = to_string(flow.phase());
-  object["age_s"] = seconds_since(flow.began(), at);
-  object["bytes_from_guest"] = flow.bytes_to_host();
-  object["bytes_to_guest"] = flow.bytes_to_guest();
-  object["retransmitted"] = flow.retransmitted();
-  object["buffered_bytes"] = flow.kept_bytes();
-  return object;
-}
-
-/// An echo's port is its identifier, which the remote end has none of.
-Json datagram_view(const network::Fabric& fabric, const nat::DatagramView& flow, const Moment& at) {
-  const bool echo = flow.key.kind == nat::DatagramKind::echo;
-  Json object = flow_json(fabric, flow.id, flow.mac);
-  object["proto"] = echo ? "icmp" : "udp";
-  object["guest"] = to_string(Endpoint{flow.key.guest, flow.key.port});
-  object["remote"] = echo ? vnet::to_string(flow.last.address) : to_string(Endpoint{flow.last.address, flow.last.port});
-  object["age_s"] = seconds_since(flow.began, at);
-  object["bytes_from_guest"] = flow.bytes_to_host;
-  object["bytes_to_guest"] = flow.bytes_to_guest;
-  return object;
-}
-
-}  // namespace
-
-std::optional<Json> flow_view(const network::Fabric& fabric, nat::FlowId id, const Moment& at) {
-  const std::size_t network = nat::Egress::network_of(id);
-  const nat::Egress* const egress = fabric.has_network(network) ? fabric.egress(network) : nullptr;
-  if (egress == nullptr) return std::nullopt;
-  if (const nat::TcpSplice* const flow = egress->tcp().find(id)) return tcp_view(fabric, *flow, at);
-  if (const nat::DatagramView* const flow = egress->datagrams().find(id)) return datagram_view(fabric, *flow, at);
-  return std::nullopt;
 }
 
 }  // namespace vnet::daemon

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
-#include <optional>
 
 #include "daemon/captures.hpp"
 #include "daemon/config.hpp"
@@ -21,8 +20,6 @@ namespace vnet::daemon {
 /// `configured` is what holds for it by configuration or request, if anything does.
 [[nodiscard]] Json nic_view(network::Fabric& fabric, l2::PortId port, const Nic* configured, const Moment& at);
 [[nodiscard]] Json network_view(network::Fabric& fabric, std::size_t network, const Network& config, const Moment& at);
-/// A flow that there is; nothing once it is over.
-[[nodiscard]] std::optional<Json> flow_view(const network::Fabric& fabric, nat::FlowId id, const Moment& at);
 [[nodiscard]] Json lease_view(const network::Fabric& fabric, std::size_t network, const dhcp::Lease& lease,
                               const Moment& at);
 

@@ -111,7 +111,11 @@ TEST(Show, FlowsAreATable) {
                  "retransmitted":3,"buffered_bytes":0},
                 {"id":2,"network":"home","mac":"52:cc:cc:cc:cc:02","proto":"udp","guest":"10.0.0.3:5000",
                  "remote":"203.0.113.7:123","age_s":2,"bytes_from_guest":30,"bytes_to_guest":40}])"),
-      "");
+      "PROTO  GUEST           REMOTE           STATE        AGE  FROM    TO  RESENT  BUFFER  NIC                "
+      "NETWORK\n"
+      "tcp    10.0.0.2:40000  203.0.113.7:443  open   1 min 1 s  10 B  20 B       3     0 B  alice              home\n"
+      "udp    10.0.0.3:5000   203.0.113.7:123  -            2 s  30 B  40 B       -       -  52:cc:cc:cc:cc:02  "
+      "home\n");
   EXPECT_EQ(note(Show::flows, "[]"), "no flows");
 }
 
