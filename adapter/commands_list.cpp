@@ -1,4 +1,4 @@
-// status, nics, networks, leases, lease, captures: what is there.
+// status, nics, networks, flows, leases, lease, captures: what is there.
 #include <memory>
 
 #include "adapter/commands.hpp"
@@ -25,6 +25,27 @@ void add_list(CommandTree& tree, const std::string& name, const std::string& des
   tree.on(command, CommandTree::Json::taken, [name, show, network](bool json) -> Command {
     const Query query = *network ? Query{{"network", **network}} : Query{};
     return Call{.target = api_target({name}, query), .show = show, .json = json};
+  });
+}
+
+void add_flows(CommandTree& tree) {
+  CLI::App& flows = tree.add(tree.root(), "flows", "What guests exchange with the world: TCP, UDP, pings",
+                             "  vnet flows\n"
+                             "  vnet flows --nic alice                       only those of one NIC\n"
+                             "  vnet flows --json | jq 'map(select(.retransmitted > 0))'");
+  struct Given {
+    std::optional<std::string> network;
+    std::optional<std::string> nic;
+  };
+  const auto given = std::make_shared<Given>();
+  tree.completes(flows.add_option("--network", given->network, "Only those of this network")->type_name("NETWORK"),
+                 Ask::networks);
+  tree.completes(flows.add_option("--nic", given->nic, "Only those of this NIC")->type_name("NIC"), Ask::nics);
+  tree.on(flows, CommandTree::Json::taken, [given](bool json) -> Command {
+    Query query;
+    if (given->network) query.emplace_back("network", *given->network);
+    if (given->nic) query.emplace_back("nic", *given->nic);
+    return Call{.target = api_target({"flows"}, query), .show = Show::flows, .json = json};
   });
 }
 
@@ -58,6 +79,7 @@ void add_list_commands(CommandTree& tree) {
   add_list(tree, "nics", "The NICs: link, attachment, addresses, counters",
            "  vnet nics\n  vnet nics --network home --json", Show::nics);
   add_question(tree, "networks", "The networks", "  vnet networks", Show::networks);
+  add_flows(tree);
   add_list(tree, "leases", "The DHCP leases in force", "  vnet leases\n  vnet leases --network home", Show::leases);
   add_lease(tree);
   add_question(tree, "captures", "The captures that run", "  vnet captures", Show::captures);

@@ -41,6 +41,7 @@ enum class Show {
   nic_line,  ///< one in a line, after a change
   networks,
   network,  ///< one in full
+  flows,
   leases,
   dns,
   captures,

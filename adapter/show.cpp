@@ -162,6 +162,36 @@ Shown network(const Json& network, Style style) {
   return {fields.to_string(style), ""};
 }
 
+Shown flows(const Json& flows, Style style) {
+  Table table{{{"PROTO"},
+               {"GUEST"},
+               {"REMOTE"},
+               {"STATE"},
+               {"AGE", Align::right},
+               {"FROM", Align::right},
+               {"TO", Align::right},
+               {"RESENT", Align::right},
+               {"BUFFER", Align::right},
+               {"NIC"},
+               {"NETWORK"}}};
+  return list(flows, std::move(table), "no flows", style, [](Table& rows, const Json& flow) {
+    const bool tcp = member(flow, "state").is_string();
+    const std::uint64_t resent = count_at(flow, "retransmitted");
+    const std::string nic = text_at(flow, "nic");
+    rows.add({text_at(flow, "proto"),
+              text_at(flow, "guest"),
+              text_at(flow, "remote"),
+              text_at(flow, "state"),
+              duration(count_at(flow, "age_s")),
+              bytes(count_at(flow, "bytes_from_guest")),
+              bytes(count_at(flow, "bytes_to_guest")),
+              {tcp ? number(resent) : "", resent > 0 ? Tone::warning : Tone::plain},
+              tcp ? bytes(count_at(flow, "buffered_bytes")) : "",
+              nic.empty() ? text_at(flow, "mac") : nic,
+              text_at(flow, "network")});
+  });
+}
+
 Shown leases(const Json& leases, Style style) {
   Table table{{{"IP"}, {"MAC"}, {"HOSTNAME"}, {"NIC"}, {"NETWORK"}, {"LEFT", Align::right}, {"EXPIRES"}}};
   return list(leases, std::move(table), "no leases", style, [](Table& rows, const Json& lease) {
@@ -269,6 +299,7 @@ Shown present(Show show, const Json& document, Style style) {
     case Show::nic_line: return nic_line(document);
     case Show::networks: return networks(document, style);
     case Show::network: return network(document, style);
+    case Show::flows: return flows(document, style);
     case Show::leases: return leases(document, style);
     case Show::dns: return dns(document, style);
     case Show::captures: return captures(document, style);

@@ -239,6 +239,8 @@ Json to_json(const DnsRecord& value) { return dns_record(value); }
 
 Json to_json(const Impair& value) { return impair(value); }
 
+Json to_json(const Egress& value) { return egress(value); }
+
 Json to_json(const Config& config) {
   Json document = {{"networks", array(config.networks, network)},
                    {"nics", array(config.nics, nic)},

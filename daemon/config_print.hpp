@@ -13,5 +13,6 @@ namespace vnet::daemon {
 [[nodiscard]] Json to_json(const Nic& nic);
 [[nodiscard]] Json to_json(const DnsRecord& record);
 [[nodiscard]] Json to_json(const Impair& impair);
+[[nodiscard]] Json to_json(const Egress& egress);
 
 }  // namespace vnet::daemon

@@ -329,6 +329,8 @@ DnsRecord read_dns_record(const Json& object) { return dns_record(object); }
 
 Impair read_impair(const Json& object) { return impair(object); }
 
+Egress read_egress(const Json& object) { return egress(object); }
+
 std::string resolve_path(const std::string& folder, const std::string& path) {
   return (std::filesystem::path{folder} / path).lexically_normal().string();
 }

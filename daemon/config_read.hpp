@@ -15,6 +15,8 @@ namespace vnet::daemon {
 [[nodiscard]] Nic read_nic(const Json& object, const std::string& default_network, const Folders& folders);
 [[nodiscard]] DnsRecord read_dns_record(const Json& object);
 [[nodiscard]] Impair read_impair(const Json& object);
+/// A network's `egress`.
+[[nodiscard]] Egress read_egress(const Json& object);
 
 /// `path` as it is when absolute, else below `folder`; without `.` and `..` steps, so that equal paths are equal.
 [[nodiscard]] std::string resolve_path(const std::string& folder, const std::string& path);

@@ -53,6 +53,7 @@ struct NicChange {
 /// What is absent does not change.
 struct NetworkChange {
   std::optional<Impair> impair{};
+  std::optional<Egress> egress{};
 };
 
 /// What a new reading of the config file led to. Pointers into that file.
@@ -91,7 +92,7 @@ class Operations {
   [[nodiscard]] Outcome<void> attach(l2::PortId port, dgram::Fd fd);
   [[nodiscard]] Outcome<void> detach(l2::PortId port, std::string_view cause);
 
-  void change_network(std::size_t network, const NetworkChange& change, std::string_view cause);
+  [[nodiscard]] Outcome<void> change_network(std::size_t network, const NetworkChange& change, std::string_view cause);
 
   [[nodiscard]] Outcome<void> end_lease(std::size_t network, Ipv4Address ip);
   /// Gives a NIC its address back, as far as nobody else has it now.

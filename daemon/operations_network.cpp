@@ -1,23 +1,38 @@
 // What is changed about a whole network.
 #include <algorithm>
 
+#include "daemon/config_check_network.hpp"
 #include "daemon/operations.hpp"
 
 namespace vnet::daemon {
 
-void Operations::change_network(std::size_t network, const NetworkChange& change, std::string_view cause) {
-  if (!change.impair) return;
-  fabric().impair_network(network, *change.impair, cause, parts_.clock().now);
+Outcome<void> Operations::change_network(std::size_t network, const NetworkChange& change, std::string_view cause) {
+  if (change.egress) {
+    Problems problems;
+    check_egress(*change.egress, "/egress", problems);
+    if (!problems.empty()) {
+      const Problem& first = problems.listed().front();
+      return fail(Refusal{Refusal::Kind::invalid, first.place, first.text, problems});
+    }
+  }
   Network& now = network_now(network);
-  now.impair = *change.impair;
   const auto in_file = std::ranges::find(file_.networks, now.name, &Network::name);
   // A network that the file does not have is there no more after a restart.
-  if (in_file != file_.networks.end()) {
-    RuntimeChanges changed;
-    changed.impaired.push_back({{in_file->impair, now.impair}, now.name});
-    save(std::move(changed));
+  const bool lasts = in_file != file_.networks.end();
+  RuntimeChanges changed;
+  if (change.impair) {
+    fabric().impair_network(network, *change.impair, cause, parts_.clock().now);
+    now.impair = *change.impair;
+    if (lasts) changed.impaired.push_back({{in_file->impair, now.impair}, now.name});
   }
+  if (change.egress) {
+    fabric().change_egress(network, *change.egress, cause, parts_.clock().now);
+    now.egress = *change.egress;
+    if (lasts) changed.egress.push_back({{in_file->egress, now.egress}, now.name});
+  }
+  if (!changed.empty()) save(std::move(changed));
   parts_.hub.end_batch();
+  return {};
 }
 
 }  // namespace vnet::daemon

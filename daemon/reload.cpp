@@ -19,12 +19,13 @@ namespace {
 
 constexpr std::string_view kCause = "the configuration was changed";
 
-/// Whether the gateway must be made anew: everything but the records, which change one by one, and the impairments,
-/// which are no matter of the gateway.
+/// Whether the gateway must be made anew: everything but the records, which change one by one, and the impairments and
+/// the rules of egress, which are no matter of the gateway.
 bool needs_new_gateway(Network before, Network after) {
   before.dns.records.clear();
   after.dns.records.clear();
   before.impair = after.impair;
+  before.egress = after.egress;
   return before != after;
 }
 
@@ -191,6 +192,10 @@ class Operations::Reload {
       } else {
         change_records(slot_of(was->name), records_of(before_, *was), records_of(wanted_, wanted));
         if (was->impair != wanted.impair) fabric().impair_network(slot_of(was->name), wanted.impair, kCause, now_);
+        if (was->egress != wanted.egress) {
+          fabric().change_egress(slot_of(was->name), wanted.egress, kCause, now_);
+          parts_.hub.end_batch();  // the resets of flows that ended
+        }
       }
     }
   }

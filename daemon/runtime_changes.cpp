@@ -78,13 +78,23 @@ bool apply_one(const RuntimeChanges::Record& change, Config& config) {
   return network != config.networks.end() && apply_one(change, change.name, &DnsRecord::name, network->dns.records);
 }
 
-bool apply_one(const RuntimeChanges::Impaired& change, Config& config) {
+/// Makes the change to a member of a network, under the same condition.
+template <typename Change, typename T>
+bool apply_to_network(const Change& change, Config& config, T Network::*member) {
   const auto network = std::ranges::find(config.networks, change.network, &Network::name);
-  if (network == config.networks.end() || (network->impair != change.file && network->impair != change.now)) {
-    return false;
-  }
-  network->impair = change.now.value_or(Impair{});
+  if (network == config.networks.end()) return false;
+  T& value = (*network).*member;
+  if (value != change.file && value != change.now) return false;
+  value = change.now.value_or(T{});
   return true;
+}
+
+bool apply_one(const RuntimeChanges::Impaired& change, Config& config) {
+  return apply_to_network(change, config, &Network::impair);
+}
+
+bool apply_one(const RuntimeChanges::Ruled& change, Config& config) {
+  return apply_to_network(change, config, &Network::egress);
 }
 
 std::string title_of(const RuntimeChanges::Interface& change) {
@@ -97,6 +107,8 @@ std::string title_of(const RuntimeChanges::Record& change) {
 }
 
 std::string title_of(const RuntimeChanges::Impaired& change) { return "impair of network " + change.network; }
+
+std::string title_of(const RuntimeChanges::Ruled& change) { return "egress of network " + change.network; }
 
 /// One change, of whatever kind. `apply` says false where the file no longer says what it said, and changes nothing.
 struct Step {
@@ -145,8 +157,9 @@ void merge(RuntimeChanges& changes, RuntimeChanges later) {
   merge_lists(changes.records, std::move(later.records), [](const auto& one, const auto& other) {
     return one.network == other.network && one.name == other.name;
   });
-  merge_lists(changes.impaired, std::move(later.impaired),
-              [](const auto& one, const auto& other) { return one.network == other.network; });
+  const auto same_network = [](const auto& one, const auto& other) { return one.network == other.network; };
+  merge_lists(changes.impaired, std::move(later.impaired), same_network);
+  merge_lists(changes.egress, std::move(later.egress), same_network);
   changes.captures = std::move(later.captures);
   changes.zones = std::move(later.zones);
 }
@@ -163,6 +176,7 @@ RuntimeChanges difference(const Config& file, const Config& now) {
     if (before->impair != network.impair) {
       changes.impaired.push_back({{before->impair, network.impair}, network.name});
     }
+    if (before->egress != network.egress) changes.egress.push_back({{before->egress, network.egress}, network.name});
     compare(before->dns.records, network.dns.records, name_of,
             [&](std::optional<DnsRecord> was, std::optional<DnsRecord> is) {
               std::string name = is ? is->name : was->name;
@@ -188,6 +202,7 @@ std::vector<std::string> apply_changes(const RuntimeChanges& changes, Config& co
   add(changes.nics);
   add(changes.records);
   add(changes.impaired);
+  add(changes.egress);
   apply_steps(steps, config, dropped);
   return dropped;
 }
@@ -232,6 +247,9 @@ const Json& changes_schema() {
         "impaired": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["network", "file", "now"], "properties": {"network": {"$ref": "#/$defs/name"},
           "file": {"$ref": "#/$defs/impair"}, "now": {"$ref": "#/$defs/impair"}}}},
+        "egress": {"type": "array", "items": {"type": "object", "additionalProperties": false,
+          "required": ["network", "file", "now"], "properties": {"network": {"$ref": "#/$defs/name"},
+          "file": {"$ref": "#/$defs/egress"}, "now": {"$ref": "#/$defs/egress"}}}},
         "captures": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["id", "file"], "properties": {"id": {"type": "string"}, "file": {"type": "string"},
           "nics": {"type": "array", "items": {"type": "string"}}, "filter": {"type": "string"},
@@ -277,8 +295,10 @@ GvproxyZone read_zone(const Json& object) {
 }  // namespace
 
 Json to_json(const RuntimeChanges& changes) {
-  Json document = {{"version", kVersion},       {"nics", Json::array()},     {"records", Json::array()},
-                   {"impaired", Json::array()}, {"captures", Json::array()}, {"zones", Json::array()}};
+  Json document = {{"version", kVersion}};
+  for (const char* const list : {"nics", "records", "impaired", "egress", "captures", "zones"}) {
+    document[list] = Json::array();
+  }
   for (const auto& change : changes.nics) {
     document["nics"].push_back(change_to_json(change));
     document["nics"].back()["mac"] = change.mac.to_string();
@@ -291,6 +311,10 @@ Json to_json(const RuntimeChanges& changes) {
   for (const auto& change : changes.impaired) {
     document["impaired"].push_back(change_to_json(change));
     document["impaired"].back()["network"] = change.network;
+  }
+  for (const auto& change : changes.egress) {
+    document["egress"].push_back(change_to_json(change));
+    document["egress"].back()["network"] = change.network;
   }
   for (const auto& capture : changes.captures) document["captures"].push_back(to_json(capture));
   for (const auto& zone : changes.zones) document["zones"].push_back(to_json(zone));
@@ -328,6 +352,9 @@ Result<RuntimeChanges, Problems> runtime_changes_from_json(const Json& document)
   });
   each("impaired", [&](const Json& object) {
     changes.impaired.push_back({{read_impair(object.at("file")), read_impair(object.at("now"))}, object.at("network")});
+  });
+  each("egress", [&](const Json& object) {
+    changes.egress.push_back({{read_egress(object.at("file")), read_egress(object.at("now"))}, object.at("network")});
   });
   if (!problems.empty()) return fail(std::move(problems));
   each("captures", [&](const Json& object) { changes.captures.push_back(read_capture(object)); });

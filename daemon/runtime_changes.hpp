@@ -57,6 +57,11 @@ struct RuntimeChanges {
     std::string network;
     bool operator==(const Impaired&) const = default;
   };
+  /// The rules of a network's egress.
+  struct Ruled : Change<Egress> {
+    std::string network;
+    bool operator==(const Ruled&) const = default;
+  };
   struct Record : Change<DnsRecord> {
     std::string network;
     std::string name;
@@ -66,16 +71,17 @@ struct RuntimeChanges {
   std::vector<Interface> nics;     ///< one for each MAC address
   std::vector<Record> records;     ///< one for each name on a network
   std::vector<Impaired> impaired;  ///< one for each network
+  std::vector<Ruled> egress;       ///< likewise
   std::vector<CaptureRequest> captures;
   std::vector<GvproxyZone> zones;
 
   [[nodiscard]] bool empty() const noexcept {
-    return nics.empty() && records.empty() && impaired.empty() && captures.empty() && zones.empty();
+    return nics.empty() && records.empty() && impaired.empty() && egress.empty() && captures.empty() && zones.empty();
   }
   bool operator==(const RuntimeChanges&) const = default;
 };
 
-/// How the NICs, DNS records and networks' impairments of `now` differ from those of `file`.
+/// How the NICs, DNS records, and networks' impairments and egress of `now` differ from those of `file`.
 [[nodiscard]] RuntimeChanges difference(const Config& file, const Config& now);
 
 /// Adds what was changed later: in the place of earlier changes to the same NICs, records and networks, and of all

@@ -43,7 +43,7 @@ Vnetd::Vnetd(Startup startup)
               successor_ = std::make_unique<WaitingSuccessor>(std::move(connection), loop_, [this] { hand_over(); });
             },
             [this] { return control_.counters(); }, [this] { return control_.client_count(); },
-            ControlServers::kMaxClients}),
+            ControlServers::kMaxClients, &sockets_}),
       control_(loop_, [this] { return loop_.now(); }) {
   fabric_.open_egress(sockets_);
   start(startup);

@@ -79,6 +79,7 @@ Result<DatagramFlows::Flow*, HostError> DatagramFlows::find_or_open(const Datagr
   flow.socket = std::move(*socket);
   flow.place = own.insert(own.end(), id);
   by_key_[datagram.from] = id;
+  ++sizes_[static_cast<std::size_t>(datagram.from.kind)];
   return &flow;
 }
 
@@ -271,6 +272,7 @@ void DatagramFlows::remove(FlowId id) {
   own->second.erase(found->second.place);
   if (own->second.empty()) by_guest_.erase(own);
   by_key_.erase(found->second.view.key);
+  --sizes_[static_cast<std::size_t>(found->second.view.key.kind)];
   flows_.erase(found);
 }
 
@@ -303,6 +305,11 @@ void DatagramFlows::drop_if(const std::function<bool(const DatagramView&)>& over
     if (over(flow.view)) ended.push_back(id);
   }
   for (const FlowId id : ended) remove(id);
+}
+
+const DatagramView* DatagramFlows::find(FlowId id) const noexcept {
+  const auto found = flows_.find(id);
+  return found == flows_.end() ? nullptr : &found->second.view;
 }
 
 void DatagramFlows::for_each(const std::function<void(const DatagramView&)>& see) const {

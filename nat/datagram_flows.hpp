@@ -11,6 +11,7 @@
 // limit of all the newcomer is refused.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <list>
@@ -113,7 +114,11 @@ class DatagramFlows {
   }
   void drop_if(const std::function<bool(const DatagramView&)>& over);
   [[nodiscard]] std::size_t size() const noexcept { return flows_.size(); }
+  [[nodiscard]] std::size_t size(DatagramKind kind) const noexcept { return sizes_[static_cast<std::size_t>(kind)]; }
+  [[nodiscard]] const DatagramLimits& limits() const noexcept { return setup_.limits; }
   [[nodiscard]] const DatagramCounters& counters() const noexcept { return counters_; }
+  /// Null: there is none. Valid until the next call that is not const.
+  [[nodiscard]] const DatagramView* find(FlowId id) const noexcept;
   void for_each(const std::function<void(const DatagramView&)>& see) const;
 
  private:
@@ -162,6 +167,7 @@ class DatagramFlows {
   const EgressPolicy& policy_;
   NewId new_id_;
   std::unordered_map<FlowId, Flow, IdHash> flows_;
+  std::array<std::size_t, 2> sizes_{};  ///< of each kind
   std::unordered_map<DatagramKey, FlowId, KeyHash> by_key_;
   std::unordered_map<IpAddress, Lru, AddressHash> by_guest_;
   std::vector<FlowId> touched_;

@@ -12,6 +12,7 @@
 // outside, which end here (RFC 5508 lets a NAT translate them; a host socket cannot say them).
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -78,6 +79,11 @@ class Egress {
   [[nodiscard]] FlowId new_id() noexcept;
   [[nodiscard]] static std::size_t network_of(FlowId id) noexcept {
     return static_cast<std::size_t>(static_cast<std::uint64_t>(id) >> kNetworkShift);
+  }
+
+  /// The flow's number without its network: unique all the same, and small enough for any reader of JSON.
+  [[nodiscard]] static std::uint64_t number_of(FlowId id) noexcept {
+    return static_cast<std::uint64_t>(id) & ((std::uint64_t{1} << kNetworkShift) - 1);
   }
 
   void end_batch(Instant now);

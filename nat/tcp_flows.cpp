@@ -240,6 +240,17 @@ void TcpFlows::abort_if(const std::function<bool(const TcpSplice&)>& over) {
   }
 }
 
+std::uint64_t TcpFlows::retransmitted() const noexcept {
+  std::uint64_t segments = counters_.retransmitted;
+  for (const auto& [id, entry] : by_id_) segments += entry.splice->retransmitted();
+  return segments;
+}
+
+const TcpSplice* TcpFlows::find(FlowId id) const noexcept {
+  const auto found = by_id_.find(id);
+  return found == by_id_.end() ? nullptr : found->second.splice.get();
+}
+
 void TcpFlows::for_each(const std::function<void(const TcpSplice&)>& see) const {
   for (const auto& [id, entry] : by_id_) see(*entry.splice);
 }

@@ -86,7 +86,12 @@ class TcpFlows {
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return by_id_.size(); }
+  [[nodiscard]] const TcpLimits& limits() const noexcept { return setup_.limits; }
   [[nodiscard]] const TcpFlowCounters& counters() const noexcept { return counters_; }
+  /// Segments sent to guests again, of connections that there are and of those that are over. It walks them.
+  [[nodiscard]] std::uint64_t retransmitted() const noexcept;
+  /// Null: there is none. Valid until the next call that is not const.
+  [[nodiscard]] const TcpSplice* find(FlowId id) const noexcept;
   void for_each(const std::function<void(const TcpSplice&)>& see) const;
 
  private:

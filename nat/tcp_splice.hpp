@@ -21,6 +21,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "nat/guest_wire.hpp"
@@ -55,6 +56,18 @@ enum class TcpPhase : std::uint8_t {
   time_wait,     ///< all is done; a FIN that comes again is acknowledged again
   closed,        ///< to be removed
 };
+
+[[nodiscard]] constexpr std::string_view to_string(TcpPhase phase) noexcept {
+  switch (phase) {
+    case TcpPhase::connecting: return "connecting";
+    case TcpPhase::syn_received: return "syn-received";
+    case TcpPhase::syn_sent: return "syn-sent";
+    case TcpPhase::open: return "open";
+    case TcpPhase::time_wait: return "time-wait";
+    case TcpPhase::closed: return "closed";
+  }
+  return "unknown";
+}
 
 class TcpSplice {
  public:

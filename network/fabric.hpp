@@ -136,6 +136,8 @@ class Fabric {
   [[nodiscard]] const nat::Egress* egress(std::size_t network) const noexcept {
     return networks_[network]->egress.get();
   }
+  /// Other rules of a network's egress; flows that they do not allow end, and the guests see it.
+  void change_egress(std::size_t network, const nat::EgressRules& rules, std::string_view cause, Instant now);
   /// What a socket has to say; `end_host_events` follows after the last of those that came together.
   void on_host(nat::FlowId id, nat::HostEvents events, Instant now);
   void end_host_events(Instant now);

@@ -1,6 +1,7 @@
 // The fabric's way out: each network's egress, the room that its guests' ports have for what comes back, and events of
 // the host's sockets.
 #include <algorithm>
+#include <cassert>
 
 #include "network/fabric.hpp"
 
@@ -63,6 +64,22 @@ void Fabric::succeed_egress(std::size_t number, Network& former, Network& fresh)
   fresh.egress = std::move(former.egress);
   fresh.egress->reconfigure(egress_config(fresh.config), fresh);
   fresh.gateway.set_egress(fresh.egress.get());
+}
+
+void Fabric::change_egress(std::size_t network, const nat::EgressRules& rules, std::string_view cause, Instant now) {
+  assert(has_network(network));
+  Network& changed = *networks_[network];
+  changed.config.egress = rules;
+  if (changed.egress) {
+    // One that is switched off stays for its counters, and refuses everything.
+    changed.egress->reconfigure(egress_config(changed.config), changed);
+    end_egress_batch(changed, now);
+    forward_from_gateway(changed, now);
+  } else {
+    make_egress(network, changed);
+  }
+  tell(l2::kGatewayPort,
+       {EventKind::network_changed, now, changed.config.name, {}, std::nullopt, {}, "egress: " + std::string{cause}});
 }
 
 void Fabric::end_egress_batch(Network& network, Instant now) {

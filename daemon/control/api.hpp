@@ -14,6 +14,7 @@
 
 #include "daemon/control/answers.hpp"
 #include "daemon/event_backlog.hpp"
+#include "daemon/host_sockets.hpp"
 #include "daemon/operations.hpp"
 #include "http/message.hpp"
 #include "http/server.hpp"
@@ -42,6 +43,7 @@ class Api {
     std::function<http::ServerCounters()> server_counters;
     std::function<std::size_t()> control_clients;
     std::size_t max_control_clients = 0;
+    const SystemSockets* sockets = nullptr;  ///< of egress; null: there is none
   };
 
   explicit Api(Parts parts);
@@ -77,6 +79,8 @@ class Api {
   http::Response delete_nic(Call& call);
   http::Response post_attach(Call& call);
   http::Response delete_attach(Call& call);
+
+  http::Response get_flows(Call& call);
 
   http::Response get_leases(Call& call);
   http::Response get_lease(Call& call);

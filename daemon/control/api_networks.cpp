@@ -34,7 +34,15 @@ http::Response Api::patch_network(Call& call) {
   if (!network) return std::move(network.error());
   NetworkChange change;
   if (call.document.contains("impair")) change.impair = read_impair(call.document.at("impair"));
-  parts_.operations.change_network(*network, change, cause_of(call));
+  if (const auto egress = call.document.find("egress"); egress != call.document.end()) {
+    // What is left out stays as it is.
+    Json wanted = to_json(config_of(*network).egress);
+    wanted.update(*egress);
+    change.egress = read_egress(wanted);
+  }
+  if (const auto changed = parts_.operations.change_network(*network, change, cause_of(call)); !changed) {
+    return problem(changed.error());
+  }
   return answer(network_view(parts_.fabric, *network, config_of(*network), parts_.clock()));
 }
 

@@ -23,6 +23,15 @@ http::Response Api::get_status(Call&) {
       max_leases += addresses->server().config().max_leases;
     }
   }
+  std::size_t flows = 0;
+  std::size_t max_flows = 0;
+  for (std::size_t i = 0; i < fabric.network_count(); ++i) {
+    const nat::Egress* const egress = fabric.has_network(i) ? fabric.egress(i) : nullptr;
+    if (egress == nullptr) continue;
+    flows += egress->tcp().size() + egress->datagrams().size();
+    max_flows += egress->tcp().limits().flows + egress->datagrams().limits().flows;
+  }
+  const SystemSockets* const sockets = parts_.sockets;
   std::size_t nics = 0;
   std::size_t attached = 0;
   for (std::size_t i = 0; i < fabric.nic_slots(); ++i) {
@@ -42,6 +51,8 @@ http::Response Api::get_status(Call&) {
                  {"limits",
                   {{"nics", limit(nics, network::Fabric::kMaxNics)},
                    {"leases", limit(leases, max_leases)},
+                   {"egress_flows", limit(flows, max_flows)},
+                   {"egress_sockets", sockets ? limit(sockets->open(), sockets->max_sockets()) : limit(0, 0)},
                    {"captures", limit(parts_.captures.running().size(), Captures::kMaxCaptures)},
                    {"events", limit(parts_.events.size(), EventBacklog::kCapacity)},
                    {"control_clients", limit(parts_.control_clients(), parts_.max_control_clients)}}}});
@@ -57,7 +68,7 @@ http::Response Api::get_metrics(Call&) {
   http::Response response;
   response.type = "text/plain; version=0.0.4; charset=utf-8";
   response.stream = metrics({parts_.fabric, parts_.hub, parts_.captures, parts_.events, parts_.server_counters,
-                             static_cast<double>(started_unix_ms_) / 1e3});
+                             parts_.sockets, static_cast<double>(started_unix_ms_) / 1e3});
   return response;
 }
 

@@ -119,6 +119,63 @@ bool dns_replies(const MetricSources& sources, std::string_view name, std::size_
   });
 }
 
+/// Calls `write(egress, label)` for each network that has a way out.
+template <typename Write>
+bool each_egress(const MetricSources& sources, Write write) {
+  return each_network(sources, [&](std::size_t network, const std::string& label) {
+    if (const nat::Egress* const egress = sources.fabric.egress(network); egress != nullptr) write(*egress, label);
+  });
+}
+
+template <auto Value>
+bool egress_samples(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_egress(
+      sources, [&](const nat::Egress& egress, const std::string& label) { sample(out, name, label, Value(egress)); });
+}
+
+template <auto Value>
+bool tcp_samples(const MetricSources& sources, std::string_view name, std::size_t& next, std::string& out) {
+  return egress_samples<[](const nat::Egress& egress) { return Value(egress.tcp().counters()); }>(sources, name, next,
+                                                                                                  out);
+}
+
+template <auto Value>
+bool datagram_samples(const MetricSources& sources, std::string_view name, std::size_t& next, std::string& out) {
+  return egress_samples<[](const nat::Egress& egress) { return Value(egress.datagrams().counters()); }>(sources, name,
+                                                                                                        next, out);
+}
+
+bool egress_flows(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
+    const nat::DatagramFlows& datagrams = egress.datagrams();
+    sample(out, name, label + ",proto=\"tcp\"", egress.tcp().size());
+    sample(out, name, label + ",proto=\"udp\"", datagrams.size(nat::DatagramKind::udp));
+    sample(out, name, label + ",proto=\"icmp\"", datagrams.size(nat::DatagramKind::echo));
+  });
+}
+
+bool egress_datagrams(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
+    sample(out, name, label + ",direction=\"in\"", egress.datagrams().counters().from_guests);
+    sample(out, name, label + ",direction=\"out\"", egress.datagrams().counters().to_guests);
+  });
+}
+
+bool egress_verdicts(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
+    for (std::size_t i = 0; i < nat::kEgressVerdicts.size(); ++i) {
+      const std::uint64_t count = egress.counters().verdicts[i];
+      if (count > 0) sample(out, name, label + ",verdict=" + quoted(nat::kEgressVerdicts[i].name), count);
+    }
+  });
+}
+
+template <auto Value>
+bool socket_sample(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  if (sources.sockets != nullptr) sample(out, name, {}, Value(*sources.sockets));
+  return false;
+}
+
 bool capture_lost(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
   for (const Captures::Running& capture : sources.captures.running()) {
     sample(out, name, "capture=" + quoted(capture.request.id), capture.recorder->counters().lost);
@@ -148,6 +205,39 @@ constexpr std::array kFamilies = {
     Family{"vnet_dhcp_leases", "gauge", "Leases in force.", leases},
     Family{"vnet_dns_queries_total", "counter", "Queries that reached the gateway's DNS server.", dns_queries},
     Family{"vnet_dns_replies_total", "counter", "Its replies, by response code.", dns_replies},
+    Family{"vnet_egress_flows", "gauge", "Flows of guests with the world that are open.", egress_flows},
+    Family{"vnet_egress_verdicts_total", "counter", "Packets that the rules of egress were asked about, by answer.",
+           egress_verdicts},
+    Family{"vnet_egress_tcp_opened_total", "counter", "TCP connections that guests began.",
+           tcp_samples<[](const nat::TcpFlowCounters& counted) { return counted.opened; }>},
+    Family{"vnet_egress_tcp_called_total", "counter", "TCP connections that were forwarded to guests.",
+           tcp_samples<[](const nat::TcpFlowCounters& counted) { return counted.called; }>},
+    Family{"vnet_egress_tcp_refused_total", "counter", "TCP connections that the host could not make.",
+           tcp_samples<[](const nat::TcpFlowCounters& counted) { return counted.refused; }>},
+    Family{"vnet_egress_tcp_limited_total", "counter", "TCP connections beyond a limit.",
+           tcp_samples<[](const nat::TcpFlowCounters& counted) { return counted.limited; }>},
+    Family{"vnet_egress_tcp_stray_segments_total", "counter", "Segments of guests that belong to no connection.",
+           tcp_samples<[](const nat::TcpFlowCounters& counted) { return counted.stray; }>},
+    Family{"vnet_egress_tcp_retransmitted_segments_total", "counter", "Segments that were sent to guests again.",
+           egress_samples<[](const nat::Egress& egress) { return egress.tcp().retransmitted(); }>},
+    Family{"vnet_egress_datagram_flows_opened_total", "counter", "UDP and echo flows that guests began.",
+           datagram_samples<[](const nat::DatagramCounters& counted) { return counted.opened; }>},
+    Family{"vnet_egress_datagram_flows_evicted_total", "counter", "Those that made room for another of their guest.",
+           datagram_samples<[](const nat::DatagramCounters& counted) { return counted.evicted; }>},
+    Family{"vnet_egress_datagram_flows_limited_total", "counter", "Those that a limit or the host refused.",
+           datagram_samples<[](const nat::DatagramCounters& counted) { return counted.limited; }>},
+    Family{"vnet_egress_datagrams_total", "counter", "UDP datagrams and echoes from (in) and to (out) guests.",
+           egress_datagrams},
+    Family{"vnet_egress_datagrams_failed_total", "counter", "Datagrams of guests that the host did not send.",
+           datagram_samples<[](const nat::DatagramCounters& counted) { return counted.send_failed; }>},
+    Family{"vnet_egress_icmp_errors_total", "counter", "ICMP errors about datagrams that were passed on to guests.",
+           datagram_samples<[](const nat::DatagramCounters& counted) { return counted.errors; }>},
+    Family{"vnet_egress_sockets", "gauge", "Sockets of the host that flows hold.",
+           socket_sample<[](const SystemSockets& s) { return std::uint64_t{s.open()}; }>},
+    Family{"vnet_egress_max_sockets", "gauge", "How many they may be.",
+           socket_sample<[](const SystemSockets& s) { return std::uint64_t{s.max_sockets()}; }>},
+    Family{"vnet_egress_sockets_refused_total", "counter", "Flows that found no socket left.",
+           socket_sample<[](const SystemSockets& s) { return s.refused(); }>},
     Family{"vnet_events_total", "counter", "Events since an arbitrary time in the past.",
            one_sample<[](const MetricSources& s) { return s.events.next(); }>},
     Family{"vnet_captures", "gauge", "Captures that run.",

@@ -11,6 +11,7 @@
 
 #include "daemon/captures.hpp"
 #include "daemon/event_backlog.hpp"
+#include "daemon/host_sockets.hpp"
 #include "daemon/hub.hpp"
 #include "http/message.hpp"
 #include "http/server_options.hpp"
@@ -24,6 +25,7 @@ struct MetricSources {
   const Captures& captures;
   const EventBacklog& events;
   std::function<http::ServerCounters()> server_counters;
+  const SystemSockets* sockets = nullptr;  ///< of egress; null: there is none
   double started_unix_s = 0;
 };
 

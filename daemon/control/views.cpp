@@ -45,6 +45,22 @@ Json upstream(const Dns& dns) {
   return servers;
 }
 
+/// `egress` is null where the network has none, because it was switched off from the start.
+Json egress_view(const nat::Egress* egress, const Network& config) {
+  Json object = to_json(config.egress);
+  if (config.host_alias) object["host_alias"] = vnet::to_string(*config.host_alias);
+  object["verdicts"] = Json::object();
+  object["flows"] = Json::object();
+  if (egress == nullptr) return object;
+  for (std::size_t i = 0; i < nat::kEgressVerdicts.size(); ++i) {
+    const std::uint64_t count = egress->counters().verdicts[i];
+    if (count > 0) object["verdicts"][std::string{nat::kEgressVerdicts[i].name}] = count;
+  }
+  object["flows"]["tcp"] = {{"used", egress->tcp().size()}, {"limit", egress->tcp().limits().flows}};
+  object["flows"]["datagram"] = {{"used", egress->datagrams().size()}, {"limit", egress->datagrams().limits().flows}};
+  return object;
+}
+
 }  // namespace
 
 Json to_json(const DropCounters& drops) {
@@ -130,6 +146,7 @@ Json network_view(network::Fabric& fabric, std::size_t network, const Network& c
                       {"lease_s", std::chrono::duration_cast<std::chrono::seconds>(config.dhcp.lease).count()},
                       {"leases", addresses->server().lease_count()}};
   }
+  object["egress"] = egress_view(fabric.egress(network), config);
   object["dns"] = {
       {"domain", config.dns.domain}, {"upstream", upstream(config.dns)}, {"records", config.dns.records.size()}};
   return object;

@@ -57,6 +57,7 @@ TEST(Complete, NamesComeFromTheDaemon) {
   EXPECT_EQ(complete({"nic", "rm", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"--control", "x", "lease", "rm", ""}, names), "192.168.1.2\t52:cc:cc:cc:cc:01\n");
   EXPECT_EQ(complete({"leases", "--network", "l"}, names), "lab\n");
+  EXPECT_EQ(complete({"flows", "--nic", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"capture", "stop", ""}, names), "3\n");
   EXPECT_EQ(complete({"dns", "rm", ""}, names), "a.test\n");
   EXPECT_EQ(complete({"snapshot", "alice", "b"}, names), "bob\thome\n");

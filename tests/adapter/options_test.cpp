@@ -105,6 +105,9 @@ TEST(VnetOptions, QuestionsAskTheApi) {
   EXPECT_EQ(asked({"leases", "--network", "lab"}), "GET /v1/leases?network=lab");
   EXPECT_EQ(asked({"networks"}), "GET /v1/networks");
   EXPECT_EQ(asked({"network", "home"}), "GET /v1/networks/home");
+  EXPECT_EQ(asked({"flows"}), "GET /v1/flows");
+  EXPECT_EQ(asked({"flows", "--nic", "alice", "--network", "lab"}), "GET /v1/flows?network=lab&nic=alice");
+  EXPECT_THAT(exit_of({"flows", "--help"}).text, HasSubstr("Examples:\n  vnet flows\n"));
   EXPECT_EQ(asked({"captures"}), "GET /v1/captures");
   EXPECT_EQ(asked({"nic", "alice"}), "GET /v1/nics/alice");
   EXPECT_EQ(asked({"nic", "52:cc:cc:cc:cc:01"}), "GET /v1/nics/52%3Acc%3Acc%3Acc%3Acc%3A01");

@@ -131,6 +131,22 @@ TEST(Show, NetworksCapturesAndRecordsAreTables) {
       "_x._tcp.test  SRV   1 2 80 a.test    5\n");
 }
 
+TEST(Show, FlowsAreATable) {
+  EXPECT_EQ(
+      shown(Show::flows,
+            R"([{"id":1,"network":"home","nic":"alice","mac":"52:cc:cc:cc:cc:01","proto":"tcp","guest":"10.0.0.2:40000",
+                 "remote":"203.0.113.7:443","state":"open","age_s":61,"bytes_from_guest":10,"bytes_to_guest":20,
+                 "retransmitted":3,"buffered_bytes":0},
+                {"id":2,"network":"home","mac":"52:cc:cc:cc:cc:02","proto":"udp","guest":"10.0.0.3:5000",
+                 "remote":"203.0.113.7:123","age_s":2,"bytes_from_guest":30,"bytes_to_guest":40}])"),
+      "PROTO  GUEST           REMOTE           STATE        AGE  FROM    TO  RESENT  BUFFER  NIC                "
+      "NETWORK\n"
+      "tcp    10.0.0.2:40000  203.0.113.7:443  open   1 min 1 s  10 B  20 B       3     0 B  alice              home\n"
+      "udp    10.0.0.3:5000   203.0.113.7:123  -            2 s  30 B  40 B       -       -  52:cc:cc:cc:cc:02  "
+      "home\n");
+  EXPECT_EQ(note(Show::flows, "[]"), "no flows");
+}
+
 TEST(Show, ReloadSaysWhatIsInEffectAndWhatIsNot) {
   EXPECT_EQ(shown(Show::reload, R"({"changed":["/nics/0","/nics/1"],"restart_needed":["/state"]})"),
             "changed:\n  /nics/0\n  /nics/1\nneeds a restart of vnetd:\n  /state\n");

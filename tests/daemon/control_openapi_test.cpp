@@ -125,6 +125,10 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("PATCH", "/v1/nics/dave", R"({"link": "down", "network": "office", "ip": null, "cause": "a test"})");
   judge("PATCH", "/v1/nics/dave", R"({"impair": {"loss_burst": {"enter": 0.01, "leave": 0.2}, "queue_kb": 64}})");
   judge("DELETE", "/v1/nics/dave");
+  judge("PATCH", "/v1/networks/home", R"({"egress": {"enabled": true, "allow": ["10.9.0.0/16"],
+    "deny": ["2001:db8::/32", {"to": "10.9.9.0/24", "proto": "tcp", "ports": "25,465-587"}]}})");
+  judge("GET", "/v1/flows");
+  judge("GET", "/v1/flows?network=home&nic=alice");
   judge("GET", "/v1/leases");
   judge("GET", "/v1/leases/10.0.0.77?network=home");
   judge("DELETE", "/v1/nics/alice/attach", R"({"cause": "a test"})");
@@ -174,6 +178,8 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
       {"GET", "/v1/networks/hone", ""},
       {"PATCH", "/v1/networks/hone", R"({"impair": {}})"},
       {"PATCH", "/v1/networks/home", R"({"impair": {"los": 1}})"},
+      {"PATCH", "/v1/networks/home", R"({"egress": {"allow": ["127.0.0.0/8"]}})"},
+      {"GET", "/v1/flows?nic=alise", ""},
       {"GET", "/v1/nics/alise", ""},
       {"GET", "/v1/nics?network=x", ""},
       {"GET", "/v1/nics?attached=maybe", ""},

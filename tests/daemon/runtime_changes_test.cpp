@@ -51,6 +51,7 @@ Config changed() {
   now.networks[0].dns.records[0].a = {Ipv4Address{10, 0, 0, 8}};
   now.networks[1].dns.records.push_back(make_record("printer.test", "10.1.0.7"));
   now.networks[1].impair.down.rate_mbps = 10;
+  now.networks[1].egress.enabled = false;
   return now;
 }
 
@@ -77,6 +78,10 @@ TEST(RuntimeChanges, EachDifferenceRemembersBothSides) {
   EXPECT_EQ(changes.impaired[0].network, "office");
   EXPECT_EQ(changes.impaired[0].file, Impair{});
   EXPECT_EQ(changes.impaired[0].now->down.rate_mbps, 10);
+  ASSERT_THAT(changes.egress, SizeIs(1));
+  EXPECT_EQ(changes.egress[0].network, "office");
+  EXPECT_EQ(changes.egress[0].file, Egress{});
+  EXPECT_FALSE(changes.egress[0].now->enabled);
   ASSERT_THAT(changes.records, SizeIs(2));
   EXPECT_EQ(changes.records[0].network, "home");
   EXPECT_EQ(changes.records[1].network, "office");
@@ -200,6 +205,8 @@ TEST(RuntimeChangesDocument, AnythingElseIsAProblemAtItsPlace) {
       {R"({"version": 1, "records": [{"network": "lan", "name": "a..test"}]})", "/records/0/name"},
       {R"({"version": 1, "impaired": [{"network": "lan", "file": {}}]})", "/impaired/0"},
       {R"({"version": 1, "impaired": [{"network": "lan", "file": {}, "now": {"loss": 2}}]})", "/impaired/0/now/loss"},
+      {R"({"version": 1, "egress": [{"network": "lan", "file": {}}]})", "/egress/0"},
+      {R"({"version": 1, "egress": [{"network": "lan", "file": {}, "now": {"deny": 2}}]})", "/egress/0/now/deny"},
       {R"({"version": 1, "captures": [{"id": "1"}]})", "/captures/0"},
       {R"({"version": 1, "captures": [{"id": 1, "file": "x"}]})", "/captures/0/id"},
       {R"({"version": 1, "captures": [{"id": "1", "file": "x", "snaplen": 4294967296}]})", "/captures/0/snaplen"},
