@@ -1,5 +1,6 @@
-// A model of the guest's TCP for whole-network tests: an active opener with selective acknowledgment, window scaling,
-// delayed acknowledgments, a receive buffer that its program empties in a rhythm, and recovery of its own.
+// A model of the guest's TCP for whole-network tests: it opens a connection or waits for one, with selective
+// acknowledgment, window scaling, delayed acknowledgments, a receive buffer that its program empties in a rhythm, and
+// recovery of its own.
 //
 // It is written apart from nat/ and differently: it counts in 64-bit positions of either stream, keeps what comes early
 // in a map of strings, and repeats by one pointer that walks over the holes. It watches the other side: data beyond the
@@ -22,6 +23,7 @@ namespace vnet::nat::test {
 
 struct PeerPlan {
   std::uint32_t isn = 0;
+  bool listens = false;
   std::uint16_t mss = 1460;
   std::optional<std::uint8_t> scale = std::uint8_t{7};
   bool sack = true;
@@ -44,6 +46,7 @@ class TcpPeer {
   TcpPeer(const PeerPlan& plan, Send send) : plan_(plan), send_(std::move(send)) {}
 
   void start(Instant now) {
+    if (plan_.listens) return;
     send_syn();
     repeat_at_ = now + timeout_;
   }
@@ -60,7 +63,11 @@ class TcpPeer {
       return;
     }
     if (segment.has(TcpSegment::kSyn)) return take_syn(segment);
-    if (!their_isn_) return;
+    if (!their_isn_ || !segment.has(TcpSegment::kAck)) return;
+    if (!open_) {
+      if (segment.acknowledgment() != plan_.isn + 1) return;
+      get_open();
+    }
     hear_acknowledgment(segment);
     take_data(segment);
     push();
@@ -75,7 +82,7 @@ class TcpPeer {
     if (now < repeat_at_) return;
     repeat_at_ = kNever;
     timeout_ = std::min(2 * timeout_, kMaxTimeout);
-    if (!their_isn_) {
+    if (!open_) {
       send_syn();
       repeat_at_ = now + timeout_;
     } else if (una_ == next_) {
@@ -120,22 +127,36 @@ class TcpPeer {
   // --- What comes ---
 
   void take_syn(const TcpSegment& syn) {
-    if (their_isn_) return acknowledge();
-    require(syn.has(TcpSegment::kAck) && syn.acknowledgment() == plan_.isn + 1, "a wrong SYN/ACK");
+    if (open_) return acknowledge();
+    if (their_isn_) return send_syn();
+    if (plan_.listens) {
+      require(!syn.has(TcpSegment::kAck), "a SYN/ACK for nobody");
+    } else {
+      require(syn.has(TcpSegment::kAck) && syn.acknowledgment() == plan_.isn + 1, "a wrong SYN/ACK");
+    }
     their_isn_ = syn.sequence();
     const TcpOptions options = TcpOptions::parse(syn.options());
-    require(!options.window_scale || plan_.scale, "scaling that was not offered");
-    require(!options.sack_permitted || plan_.sack, "SACK that was not offered");
-    scaled_ = options.window_scale.has_value();
-    their_scale_ = options.window_scale.value_or(0);
-    selective_ = options.sack_permitted;
+    require(plan_.listens || !options.window_scale || plan_.scale, "scaling that was not offered");
+    require(plan_.listens || !options.sack_permitted || plan_.sack, "SACK that was not offered");
+    scaled_ = options.window_scale && plan_.scale;
+    their_scale_ = scaled_ ? *options.window_scale : std::uint8_t{0};
+    selective_ = options.sack_permitted && plan_.sack;
     mss_ = std::min<std::size_t>(options.mss.value_or(536), plan_.mss);
     window_edge_ = syn.window();
-    repeat_at_ = kNever;
-    timeout_ = kTimeout;
+    if (plan_.listens) {
+      send_syn();
+      repeat_at_ = now_ + timeout_;
+      return;
+    }
+    get_open();
     ack_now_ = true;
     push();
     if (ack_now_) acknowledge();
+  }
+  void get_open() {
+    open_ = true;
+    repeat_at_ = kNever;
+    timeout_ = kTimeout;
   }
 
   void hear_acknowledgment(const TcpSegment& segment) {
@@ -256,7 +277,7 @@ class TcpPeer {
   // --- What goes ---
 
   void push() {
-    if (!their_isn_) return;
+    if (!open_) return;
     resend_holes();
     const bool may_end = !plan_.ends_last || ended;
     while (next_ < plan_.text.size() && next_ - una_ < plan_.flight) {
@@ -363,6 +384,12 @@ class TcpPeer {
     syn.mss = plan_.mss;
     syn.window_scale = plan_.scale;
     syn.sack_permitted = plan_.sack;
+    if (their_isn_) {
+      syn.flags |= TcpSegment::kAck;
+      syn.acknowledgment = *their_isn_ + 1;
+      if (!scaled_) syn.window_scale.reset();
+      syn.sack_permitted = selective_;
+    }
     send_(syn, {});
   }
 
@@ -370,6 +397,7 @@ class TcpPeer {
   Send send_;
   Instant now_{};
   std::size_t mss_ = 536;
+  bool open_ = false;
   bool scaled_ = false;
   bool selective_ = false;
   std::uint8_t their_scale_ = 0;

@@ -31,6 +31,7 @@ std::uint16_t mss_for(std::uint16_t mtu, bool ipv6 = false) {
 Talk random_talk(Random& random, std::uint16_t mtu, std::uint32_t most) {
   Talk talk;
   talk.guest.isn = static_cast<std::uint32_t>(random.next());
+  talk.guest.listens = random.chance(0.25);
   talk.ipv6 = random.chance(0.3);
   talk.guest.mss = mss_for(mtu, talk.ipv6);
   if (random.chance(0.2)) talk.guest.mss = static_cast<std::uint16_t>(100 + random.below(talk.guest.mss - 100U));
@@ -134,6 +135,35 @@ TEST(EgressSimulation, EveryByteArrivesDespiteStalls) {
 TEST(EgressSimulation, EveryByteArrivesDespiteEverything) {
   every_byte_arrives({.link = {.loss = 0.1, .duplicate = 0.1, .latency = 5ms, .jitter = 10ms, .stall = 0.005}}, 8000,
                      80);
+}
+
+/// Whatever breaks off, at whatever time: what arrived is the beginning of what was sent, and nothing is left.
+TEST(EgressSimulation, NothingIsLeftOfWhatBreaks) {
+  for (std::uint64_t seed = 9000; seed < 9100; ++seed) {
+    SCOPED_TRACE(testing::Message() << "seed " << seed);
+    Random random{seed};
+    EgressWorld world{{.loss = random.chance(0.5) ? 0.05 : 0, .jitter = 200us}, 1500, seed};
+    std::vector<Talk> talks;
+    for (std::uint32_t i = 1 + random.below(3); i > 0; --i) {
+      Talk& talk = talks.emplace_back(random_talk(random, 1500, 120'000));
+      if (random.chance(0.5)) talk.breaks_after = std::chrono::microseconds{random.below(100'000)};
+      world.add(talk);
+    }
+    // Or the guest falls silent for good.
+    if (random.chance(0.5)) world.pause_guest(world.now + std::chrono::microseconds{random.below(150'000)}, 24h);
+    world.run(10min);
+    world.settle(3h);
+    for (std::size_t i = 0; i < talks.size(); ++i) {
+      ASSERT_TRUE(talks[i].down.starts_with(world.peer(i).received));
+      const TcpRemote* const remote = world.remote(i);
+      ASSERT_TRUE(remote == nullptr || talks[i].guest.text.starts_with(remote->received));
+    }
+    ASSERT_EQ(world.egress().tcp().size(), 0U);
+    ASSERT_EQ(world.egress().next_deadline(), kNever);
+    ASSERT_EQ(world.host.open_sockets(), 0U);
+    ASSERT_EQ(world.host.violation, "");
+    ASSERT_EQ(world.flaw, "");
+  }
 }
 
 /// A download and an upload at once, large, by habits that lead to no tiny segments.

@@ -44,6 +44,7 @@ struct Talk {
   Duration pause = 1ms;        ///< ... and so long after one another
   bool host_ends_last = false;
   bool ipv6 = false;
+  Duration breaks_after{};  ///< the host's side resets it then; zero: never
 };
 
 class EgressWorld {
@@ -86,6 +87,8 @@ class EgressWorld {
       host.plan = c->talk.host;
       c->peer->start(now);
       last_change_ = now;
+      if (c->talk.guest.listens) call(*c);
+      if (c->talk.breaks_after != Duration::zero()) c->break_at = now + c->talk.breaks_after;
       // The SYN of each meets its own plan.
       while (!c->remote && step(end) && !all_over()) adopt(*c);
     }
@@ -136,6 +139,7 @@ class EgressWorld {
     std::shared_ptr<TcpRemote> remote;
     std::size_t written = 0;
     Instant write_at = kNever;
+    Instant break_at = kNever;
     bool finished = false;
   };
 
@@ -144,6 +148,16 @@ class EgressWorld {
       if (c->peer->reset || !c->remote) return c->peer->reset;
       return c->remote->closed() && (c->remote->was_reset() || (c->remote->ended() && c->peer->done()));
     });
+  }
+
+  /// A connection of the host's for the guest.
+  void call(Connection& c) {
+    const nat::FlowId id = egress().new_id();
+    (void)egress().call(id, {c.flow.remote, c.flow.remote_port}, {c.flow.local, c.flow.local_port}, kMac,
+                        host.accept(id, {c.flow.remote, c.flow.remote_port}), now);
+    fabric_.end_host_events(now);
+    flush();
+    adopt(c);
   }
 
   void adopt(Connection& c) {
@@ -164,7 +178,7 @@ class EgressWorld {
     if (!queue_.empty()) guests = std::min(guests, std::max(link_free_, now));
     for (const auto& c : connections_) {
       guests = std::min(guests, c->peer->next_deadline());
-      next = std::min(next, c->write_at);
+      next = std::min({next, c->write_at, c->break_at});
     }
     next = std::min(next, awake(guests));
     if (host.has_events()) next = now;
@@ -183,6 +197,10 @@ class EgressWorld {
     }
     for (const auto& c : connections_) {
       if (c->write_at <= now) write(*c);
+      if (c->break_at <= now) {
+        c->break_at = c->write_at = kNever;
+        if (c->remote && !c->remote->closed()) c->remote->fail_with(nat::HostError::reset);
+      }
     }
     watch();
     return true;
