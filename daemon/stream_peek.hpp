@@ -10,6 +10,10 @@
 // is room in the frames for them and not before, and copied from there. The buffer holds ByteRing::kCapacity; when it
 // is full of what the guest has not acknowledged, a peek behind its end returns nothing and does not say "drained".
 //
+// What it costs, in milliseconds of CPU per GiB read into pieces of 1,448 bytes from a loopback connection that nobody
+// else uses (Linux 6.18, median of 11), 64 KiB at a time: recvmsg alone 85, the kernel's peek with consuming 99, our
+// buffer 93; 256 KiB at a time: 45, 56, 58. So time decides nothing; memory and an honest window do.
+//
 // Bytes that precede the stream (a PROXY protocol header) are in that buffer from the start, in both cases.
 //
 // Urgent data stays in its place in the stream, without its mark (RFC 6093).
