@@ -11,6 +11,7 @@ void add_commands(CommandTree& tree) {
   add_list_commands(tree);
   add_nic_commands(tree);
   add_dns_commands(tree);
+  add_forward_commands(tree);
   add_capture_commands(tree);
   add_watch_commands(tree);
   add_daemon_commands(tree);

@@ -29,6 +29,7 @@ class Api {
     network::Fabric& fabric;
     Hub& hub;
     Captures& captures;
+    const Forwards& forwards;
     Operations& operations;
     const EventBacklog& events;
     std::function<Moment()> clock;
@@ -90,11 +91,19 @@ class Api {
   http::Response delete_capture(Call& call);
   http::Response get_live_capture(Call& call);
 
+  http::Response get_forwards(Call& call);
+  http::Response get_forward(Call& call);
+  http::Response post_forward(Call& call);
+  http::Response delete_forward(Call& call);
+
   http::Response get_events(Call& call);
 
   http::Response post_snapshot(Call& call);
   http::Response post_restore(Call& call);
 
+  http::Response get_gvproxy_forwards(Call& call);
+  http::Response post_gvproxy_expose(Call& call);
+  http::Response post_gvproxy_unexpose(Call& call);
   http::Response get_gvproxy_leases(Call& call);
   http::Response get_gvproxy_zones(Call& call);
   http::Response post_gvproxy_zone(Call& call);
@@ -109,6 +118,7 @@ class Api {
   /// The lease of the address in the path: of the network that the request names, or of the only one that has it.
   [[nodiscard]] Result<std::pair<std::size_t, Ipv4Address>, http::Response> find_lease(const Call& call) const;
   [[nodiscard]] Json view(l2::PortId port) const;
+  [[nodiscard]] Json view(const Forwards::Running& running) const;
   [[nodiscard]] const Network& config_of(std::size_t network) const;
   [[nodiscard]] std::vector<std::string> nic_names() const;
   /// The problem with names in a list of a document at `pointer` that are no interfaces of a capture.
