@@ -12,6 +12,7 @@ void add_commands(CommandTree& tree) {
   add_nic_commands(tree);
   add_network_command(tree);
   add_dns_commands(tree);
+  add_forward_commands(tree);
   add_capture_commands(tree);
   add_watch_commands(tree);
   add_daemon_commands(tree);

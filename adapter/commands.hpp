@@ -15,6 +15,7 @@ void add_nic_commands(CommandTree& tree);      ///< nic
 void add_network_command(CommandTree& tree);   ///< network
 void add_dns_commands(CommandTree& tree);      ///< dns
 void add_capture_commands(CommandTree& tree);  ///< capture
+void add_forward_commands(CommandTree& tree);  ///< forwards, forward
 void add_watch_commands(CommandTree& tree);    ///< events, top
 void add_daemon_commands(CommandTree& tree);   ///< snapshot, restore, reload, metrics, api, completion
 void add_tap_command(CommandTree& tree);       ///< tap

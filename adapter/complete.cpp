@@ -22,6 +22,7 @@ Source source_of(Ask ask) {
     case Ask::networks: return {api_target({"networks"}), "name", "ipv4"};
     case Ask::leases: return {api_target({"leases"}), "ip", "mac"};
     case Ask::captures: return {api_target({"captures"}), "id", "started"};
+    case Ask::forwards: return {api_target({"forwards"}), "id", "listen"};
     case Ask::dns_names: return {api_target({"dns", "records"}), "name", "cname"};
     case Ask::nothing:
     case Ask::files: break;

@@ -46,6 +46,8 @@ enum class Show {
   dns,
   captures,
   capture_line,  ///< the one that was begun
+  forwards,
+  forward_line,  ///< the one that was added
   reload,
   restored,
 };

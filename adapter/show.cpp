@@ -253,6 +253,20 @@ Shown captures(const Json& captures, Style style) {
   });
 }
 
+Shown forwards(const Json& forwards, Style style) {
+  Table table{{{"ID"}, {"PROTO"}, {"LISTEN"}, {"TO"}, {"NETWORK"}, {"STATE"}, {"ACCEPTED", Align::right}}};
+  return list(forwards, std::move(table), "no forwards", style, [](Table& rows, const Json& forward) {
+    const std::string state = text_at(forward, "state");
+    rows.add({text_at(forward, "id"),
+              text_at(forward, "proto"),
+              text_at(forward, "listen"),
+              text_at(forward, "to"),
+              text_at(forward, "network"),
+              {state, state == "ready" ? Tone::good : Tone::warning},
+              number(count_at(forward, "accepted"))});
+  });
+}
+
 Shown reload(const Json& reload) {
   std::string text;
   for (const auto& [name, heading] :
@@ -305,6 +319,11 @@ Shown present(Show show, const Json& document, Style style) {
     case Show::captures: return captures(document, style);
     case Show::capture_line:
       return {"capture " + printable(text_at(document, "id")) + " to " + printable(text_at(document, "file")) + "\n",
+              ""};
+    case Show::forwards: return forwards(document, style);
+    case Show::forward_line:
+      return {"forward " + printable(text_at(document, "id")) + " from " + printable(text_at(document, "listen")) +
+                  " to " + printable(text_at(document, "to")) + "\n",
               ""};
     case Show::reload: return reload(document);
     case Show::restored: return restored(document, style);

@@ -39,6 +39,8 @@ struct UnixPath {
   bool operator==(const UnixPath&) const = default;
 };
 using EndpointOrUnix = std::variant<Endpoint, UnixPath>;
+/// `127.0.0.1:2222`, or `unix:` and the path.
+[[nodiscard]] std::string to_string(const EndpointOrUnix& endpoint);
 
 struct Wan {
   std::optional<Ipv4Address> ipv4;
@@ -125,8 +127,12 @@ struct Forward {
   Protocol proto = Protocol::tcp;
   EndpointOrUnix listen;
   Endpoint to;
+  std::uint8_t proxy_protocol = 0;  ///< the version of the header that begins each connection; 0: none
   bool operator==(const Forward&) const = default;
 };
+
+/// `tcp 127.0.0.1:2222`: no two forwards of a configuration listen at the same.
+[[nodiscard]] std::string forward_key(const Forward& forward);
 
 /// Both directions, with `up` and `down` merged into what is said of both.
 using Impair = l2::Impairments;

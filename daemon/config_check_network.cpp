@@ -147,11 +147,13 @@ void check_forwards(const Network& network, const std::string& pointer, Once& li
   for (std::size_t i = 0; i < network.forwards.size(); ++i) {
     const Forward& forward = network.forwards[i];
     const std::string at = child_pointer(pointer, i);
-    if (const auto* endpoint = std::get_if<Endpoint>(&forward.listen)) {
-      listened.add(std::string{to_word(kProtocolWords, forward.proto)} + " " + to_string(*endpoint),
-                   child_pointer(at, "listen"));
+    if (std::holds_alternative<Endpoint>(forward.listen)) {
+      listened.add(forward_key(forward), child_pointer(at, "listen"));
     } else if (forward.proto == Protocol::udp) {
       problems.add(child_pointer(at, "listen"), found_expected("a UNIX socket for udp", "an address and a port"));
+    }
+    if (forward.proto == Protocol::udp && forward.proxy_protocol != 0) {
+      problems.add(child_pointer(at, "proxy_protocol"), found_expected("a header for udp", "0, or a forward for tcp"));
     }
     if (!is_inside(network, forward.to.address)) {
       problems.add(child_pointer(at, "to"),

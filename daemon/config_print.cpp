@@ -25,11 +25,6 @@ std::string text(const IpPrefix& prefix) { return vnet::to_string(prefix); }
 std::string text(const Endpoint& endpoint) { return to_string(endpoint); }
 std::string text(const auto& value) { return value.to_string(); }
 
-std::string endpoint_or_unix(const EndpointOrUnix& where) {
-  if (const auto* path = std::get_if<UnixPath>(&where)) return std::string{kUnixScheme} + path->path;
-  return to_string(std::get<Endpoint>(where));
-}
-
 template <typename T, typename Convert>
 Json array(const std::vector<T>& values, Convert convert) {
   Json result = Json::array();
@@ -166,11 +161,7 @@ Json network(const Network& network) {
   object["dns"] = dns(network.dns);
   put_if(object, "host_alias", network.host_alias);
   object["egress"] = egress(network.egress);
-  object["forwards"] = array(network.forwards, [](const Forward& forward) {
-    return Json{{"proto", to_word(kProtocolWords, forward.proto)},
-                {"listen", endpoint_or_unix(forward.listen)},
-                {"to", to_string(forward.to)}};
-  });
+  object["forwards"] = array(network.forwards, [](const Forward& forward) { return to_json(forward); });
   object["members"] = to_word(kMembersWords, network.members);
   object["port_security"] = network.port_security;
   object["impair"] = impair(network.impair);
@@ -212,7 +203,7 @@ Json service(const Service& service) {
   if (!service.forward.empty()) object["forward"] = Json::object();
   for (const auto& [port, where] : service.forward) {
     const std::string name = std::string{to_word(kProtocolWords, port.first)} + "/" + std::to_string(port.second);
-    object["forward"][name] = endpoint_or_unix(where);
+    object["forward"][name] = to_string(where);
   }
   object["proxy_protocol"] = service.proxy_protocol;
   return object;
@@ -235,6 +226,21 @@ Json timeline_event(const TimelineEvent& event) {
 
 Json to_json(const Nic& value) { return nic(value); }
 
+std::string to_string(const EndpointOrUnix& endpoint) {
+  const auto* const path = std::get_if<UnixPath>(&endpoint);
+  return path != nullptr ? "unix:" + path->path : to_string(std::get<Endpoint>(endpoint));
+}
+
+std::string forward_key(const Forward& forward) {
+  return std::string{to_word(kProtocolWords, forward.proto)} + " " + to_string(forward.listen);
+}
+
+Json to_json(const Forward& value) {
+  return {{"proto", to_word(kProtocolWords, value.proto)},
+          {"listen", to_string(value.listen)},
+          {"to", to_string(value.to)},
+          {"proxy_protocol", value.proxy_protocol}};
+}
 Json to_json(const DnsRecord& value) { return dns_record(value); }
 
 Json to_json(const Impair& value) { return impair(value); }

@@ -220,13 +220,8 @@ Network network(const Json& object, bool is_first, const Folders& folders) {
   if (network.ipv4) set_default_range(network);
   if (const Json* dhcp = member(object, "dhcp")) read_dhcp(*dhcp, network.dhcp);
   read(object, "egress", network.egress, egress);
-  read(object, "forwards", network.forwards, each([&folders](const Json& value) {
-         Forward forward;
-         read(value, "proto", forward.proto, word<Protocol>(kProtocolWords));
-         forward.listen = endpoint_or_unix(value.at("listen"), folders);
-         forward.to = endpoint(value.at("to"));
-         return forward;
-       }));
+  read(object, "forwards", network.forwards,
+       each([&folders](const Json& value) { return read_forward(value, folders); }));
   read(object, "members", network.members, word<Members>(kMembersWords));
   read(object, "port_security", network.port_security, truth);
   read(object, "impair", network.impair, impair);
@@ -323,6 +318,15 @@ Capture capture(const Json& object, const Folders& folders) {
 
 Nic read_nic(const Json& object, const std::string& default_network, const Folders& folders) {
   return nic(object, default_network, folders);
+}
+
+Forward read_forward(const Json& object, const Folders& folders) {
+  Forward forward;
+  read(object, "proto", forward.proto, word<Protocol>(kProtocolWords));
+  forward.listen = endpoint_or_unix(object.at("listen"), folders);
+  forward.to = endpoint(object.at("to"));
+  forward.proxy_protocol = object.value("proxy_protocol", std::uint8_t{0});
+  return forward;
 }
 
 DnsRecord read_dns_record(const Json& object) { return dns_record(object); }

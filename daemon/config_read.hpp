@@ -13,6 +13,7 @@ namespace vnet::daemon {
 
 /// An element of `nics`, one of a network's `dns.records`, and the `impair` of either.
 [[nodiscard]] Nic read_nic(const Json& object, const std::string& default_network, const Folders& folders);
+[[nodiscard]] Forward read_forward(const Json& object, const Folders& folders);
 [[nodiscard]] DnsRecord read_dns_record(const Json& object);
 [[nodiscard]] Impair read_impair(const Json& object);
 /// A network's `egress`.

@@ -15,6 +15,7 @@
 
 #include "daemon/captures.hpp"
 #include "daemon/config.hpp"
+#include "daemon/forwards.hpp"
 #include "daemon/hub.hpp"
 #include "daemon/lease_store.hpp"
 #include "daemon/name_forwarding.hpp"
@@ -68,6 +69,7 @@ class Operations {
     network::Fabric& fabric;
     Hub& hub;
     NameForwarding& names;
+    Forwards& forwards;
     Captures& captures;
     const std::unique_ptr<LeaseStore>& leases;   ///< null without a state folder
     const std::unique_ptr<RuntimeStore>& store;  ///< likewise; what there was has been loaded
@@ -104,6 +106,11 @@ class Operations {
   [[nodiscard]] Outcome<void> add_zone(const GvproxyZone& zone);
   [[nodiscard]] const std::vector<GvproxyZone>& zones() const noexcept { return zones_; }
 
+  /// Returns the id.
+  [[nodiscard]] Outcome<std::string> add_forward(std::size_t network, const Forward& forward);
+  /// False: there is none.
+  bool remove_forward(std::string_view id);
+
   [[nodiscard]] Outcome<std::string> start_capture(CaptureRequest request);
   [[nodiscard]] bool stop_capture(std::string_view id);
   /// A capture has ended by itself: it is not to begin again after a restart.
@@ -125,6 +132,8 @@ class Operations {
   void save_all();
   void save_nic(const MacAddress& mac);
   void save_record(std::size_t network, const std::string& name);
+  [[nodiscard]] Problems problems_with(std::size_t network, const Forward& forward) const;
+  void save_forward(std::size_t network, const std::string& key);
   /// Adds captures and zones to a change of something else, and writes it.
   void save(RuntimeChanges change);
 

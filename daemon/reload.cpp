@@ -19,13 +19,14 @@ namespace {
 
 constexpr std::string_view kCause = "the configuration was changed";
 
-/// Whether the gateway must be made anew: everything but the records, which change one by one, and the impairments and
-/// the rules of egress, which are no matter of the gateway.
+/// Whether the gateway must be made anew: everything but the records, which change one by one, and impairments,
+/// forwards and the rules of egress, which are no matter of the gateway.
 bool needs_new_gateway(Network before, Network after) {
   before.dns.records.clear();
   after.dns.records.clear();
   before.impair = after.impair;
   before.egress = after.egress;
+  before.forwards = after.forwards;
   return before != after;
 }
 
@@ -72,11 +73,13 @@ class Operations::Reload {
         problems.add("/nics/" + std::to_string(i) + "/dgram", bound.error().to_string());
       }
     }
+    try_forwards(problems);
     if (!problems.empty()) return refuse(problems);
     return change_capture();
   }
 
   void run() {
+    close_forwards();
     remove_nics();
     close_sockets(before_.listen.dgram, wanted_.listen.dgram,
                   [&](const auto& path) { parts_.hub.close_dgram(path, kCause); });
@@ -87,6 +90,7 @@ class Operations::Reload {
     change_nics();
     remove_networks();
     open_sockets();
+    open_forwards();
     parts_.hub.end_batch();
   }
 
@@ -301,6 +305,41 @@ class Operations::Reload {
     for (const ListenEntry& entry : wanted_.listen.stream) {
       if (is_open(before_.listen.stream, entry)) continue;
       report(parts_.hub.listen_stream(entry.path, slot_of(entry.network)));
+    }
+  }
+
+  void try_forwards(Problems& problems) const {
+    for (std::size_t i = 0; i < wanted_.networks.size(); ++i) {
+      const auto& forwards = wanted_.networks[i].forwards;
+      for (std::size_t k = 0; k < forwards.size(); ++k) {
+        if (forwards[k].proto != Protocol::tcp || parts_.forwards.find(forwards[k].listen)) continue;
+        if (const auto bound = parts_.forwards.try_open(forwards[k]); !bound) {
+          problems.add("/networks/" + std::to_string(i) + "/forwards/" + std::to_string(k) + "/listen",
+                       bound.error().to_string());
+        }
+      }
+    }
+  }
+
+  void close_forwards() {
+    for (const Forwards::Running& running : parts_.forwards.running()) {
+      const auto is_it = [&](const Network& wanted) {
+        const Network* const was = former(wanted);
+        return was != nullptr && slot_of(was->name) == running.network &&
+               std::ranges::find(wanted.forwards, running.forward) != wanted.forwards.end();
+      };
+      if (std::ranges::none_of(wanted_.networks, is_it)) (void)parts_.forwards.close(running.id);
+    }
+  }
+
+  void open_forwards() {
+    for (const Network& wanted : wanted_.networks) {
+      for (const Forward& forward : wanted.forwards) {
+        if (forward.proto != Protocol::tcp || parts_.forwards.find(forward.listen)) continue;
+        if (const auto opened = parts_.forwards.open(slot_of(wanted.name), forward); !opened) {
+          parts_.notice(opened.error().to_string());
+        }
+      }
     }
   }
 

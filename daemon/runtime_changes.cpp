@@ -46,9 +46,9 @@ MacAddress mac_of(const Nic& nic) { return nic.mac; }
 std::string name_of(const DnsRecord& record) { return record.name; }
 
 /// Makes the change to what `key` leads to in `list`, if it still says what it said. False: it does not.
-template <typename T, typename Key>
-bool apply_one(const RuntimeChanges::Change<T>& change, const Key& key, Key T::*member, std::vector<T>& list) {
-  const auto found = std::ranges::find(list, key, member);
+template <typename T, typename Key, typename KeyOf>
+bool apply_one(const RuntimeChanges::Change<T>& change, const Key& key, KeyOf key_of, std::vector<T>& list) {
+  const auto found = std::ranges::find(list, key, key_of);
   const auto is = [&](const std::optional<T>& side) {
     return side ? found != list.end() && *found == *side : found == list.end();
   };
@@ -95,6 +95,15 @@ bool apply_one(const RuntimeChanges::Impaired& change, Config& config) {
 
 bool apply_one(const RuntimeChanges::Ruled& change, Config& config) {
   return apply_to_network(change, config, &Network::egress);
+}
+
+bool apply_one(const RuntimeChanges::PortForward& change, Config& config) {
+  const auto network = std::ranges::find(config.networks, change.network, &Network::name);
+  return network != config.networks.end() && apply_one(change, change.key, forward_key, network->forwards);
+}
+
+std::string title_of(const RuntimeChanges::PortForward& change) {
+  return "forward " + change.key + " of network " + change.network;
 }
 
 std::string title_of(const RuntimeChanges::Interface& change) {
@@ -160,6 +169,8 @@ void merge(RuntimeChanges& changes, RuntimeChanges later) {
   const auto same_network = [](const auto& one, const auto& other) { return one.network == other.network; };
   merge_lists(changes.impaired, std::move(later.impaired), same_network);
   merge_lists(changes.egress, std::move(later.egress), same_network);
+  merge_lists(changes.forwards, std::move(later.forwards),
+              [](const auto& one, const auto& other) { return one.network == other.network && one.key == other.key; });
   changes.captures = std::move(later.captures);
   changes.zones = std::move(later.zones);
 }
@@ -182,6 +193,11 @@ RuntimeChanges difference(const Config& file, const Config& now) {
               std::string name = is ? is->name : was->name;
               changes.records.push_back({{std::move(was), std::move(is)}, network.name, std::move(name)});
             });
+    compare(before->forwards, network.forwards, forward_key,
+            [&](std::optional<Forward> was, std::optional<Forward> is) {
+              std::string key = forward_key(is ? *is : *was);
+              changes.forwards.push_back({{std::move(was), std::move(is)}, network.name, std::move(key)});
+            });
   }
   return changes;
 }
@@ -203,6 +219,7 @@ std::vector<std::string> apply_changes(const RuntimeChanges& changes, Config& co
   add(changes.records);
   add(changes.impaired);
   add(changes.egress);
+  add(changes.forwards);
   apply_steps(steps, config, dropped);
   return dropped;
 }
@@ -250,6 +267,9 @@ const Json& changes_schema() {
         "egress": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["network", "file", "now"], "properties": {"network": {"$ref": "#/$defs/name"},
           "file": {"$ref": "#/$defs/egress"}, "now": {"$ref": "#/$defs/egress"}}}},
+        "forwards": {"type": "array", "items": {"type": "object", "additionalProperties": false,
+          "required": ["network", "key"], "properties": {"network": {"$ref": "#/$defs/name"},
+          "key": {"type": "string"}, "file": {"$ref": "#/$defs/forward"}, "now": {"$ref": "#/$defs/forward"}}}},
         "captures": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["id", "file"], "properties": {"id": {"type": "string"}, "file": {"type": "string"},
           "nics": {"type": "array", "items": {"type": "string"}}, "filter": {"type": "string"},
@@ -269,11 +289,12 @@ const Json& changes_schema() {
 }
 
 /// False: a side is about something else than `key`.
-template <typename T, typename Key, typename Read>
-bool read_change(const Json& object, RuntimeChanges::Change<T>& change, const Key& key, Key T::*member, Read read) {
+template <typename T, typename Key, typename KeyOf, typename Read>
+bool read_change(const Json& object, RuntimeChanges::Change<T>& change, const Key& key, KeyOf key_of, Read read) {
   if (object.contains("file")) change.file = read(object.at("file"));
   if (object.contains("now")) change.now = read(object.at("now"));
-  return (!change.file || *change.file.*member == key) && (!change.now || *change.now.*member == key);
+  return (!change.file || std::invoke(key_of, *change.file) == key) &&
+         (!change.now || std::invoke(key_of, *change.now) == key);
 }
 
 CaptureRequest read_capture(const Json& object) {
@@ -296,7 +317,7 @@ GvproxyZone read_zone(const Json& object) {
 
 Json to_json(const RuntimeChanges& changes) {
   Json document = {{"version", kVersion}};
-  for (const char* const list : {"nics", "records", "impaired", "egress", "captures", "zones"}) {
+  for (const char* const list : {"nics", "records", "impaired", "egress", "forwards", "captures", "zones"}) {
     document[list] = Json::array();
   }
   for (const auto& change : changes.nics) {
@@ -315,6 +336,11 @@ Json to_json(const RuntimeChanges& changes) {
   for (const auto& change : changes.egress) {
     document["egress"].push_back(change_to_json(change));
     document["egress"].back()["network"] = change.network;
+  }
+  for (const auto& change : changes.forwards) {
+    document["forwards"].push_back(change_to_json(change));
+    document["forwards"].back()["network"] = change.network;
+    document["forwards"].back()["key"] = change.key;
   }
   for (const auto& capture : changes.captures) document["captures"].push_back(to_json(capture));
   for (const auto& zone : changes.zones) document["zones"].push_back(to_json(zone));
@@ -355,6 +381,14 @@ Result<RuntimeChanges, Problems> runtime_changes_from_json(const Json& document)
   });
   each("egress", [&](const Json& object) {
     changes.egress.push_back({{read_egress(object.at("file")), read_egress(object.at("now"))}, object.at("network")});
+  });
+  each("forwards", [&](const Json& object) {
+    RuntimeChanges::PortForward change;
+    change.network = object.at("network");
+    change.key = object.at("key");
+    const auto read = [](const Json& forward) { return read_forward(forward, {}); };
+    if (!read_change(object, change, change.key, forward_key, read)) mixed("forwards", changes.forwards.size());
+    changes.forwards.push_back(std::move(change));
   });
   if (!problems.empty()) return fail(std::move(problems));
   each("captures", [&](const Json& object) { changes.captures.push_back(read_capture(object)); });

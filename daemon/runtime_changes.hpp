@@ -68,28 +68,36 @@ struct RuntimeChanges {
     bool operator==(const Record&) const = default;
   };
 
-  std::vector<Interface> nics;     ///< one for each MAC address
-  std::vector<Record> records;     ///< one for each name on a network
-  std::vector<Impaired> impaired;  ///< one for each network
-  std::vector<Ruled> egress;       ///< likewise
+  struct PortForward : Change<Forward> {
+    std::string network;
+    std::string key;  ///< see forward_key
+    bool operator==(const PortForward&) const = default;
+  };
+
+  std::vector<Interface> nics;        ///< one for each MAC address
+  std::vector<Record> records;        ///< one for each name on a network
+  std::vector<Impaired> impaired;     ///< one for each network
+  std::vector<Ruled> egress;          ///< likewise
+  std::vector<PortForward> forwards;  ///< one for each place where one listens
   std::vector<CaptureRequest> captures;
   std::vector<GvproxyZone> zones;
 
   [[nodiscard]] bool empty() const noexcept {
-    return nics.empty() && records.empty() && impaired.empty() && egress.empty() && captures.empty() && zones.empty();
+    return nics.empty() && records.empty() && impaired.empty() && egress.empty() && forwards.empty() &&
+           captures.empty() && zones.empty();
   }
   bool operator==(const RuntimeChanges&) const = default;
 };
 
-/// How the NICs, DNS records, and networks' impairments and egress of `now` differ from those of `file`.
+/// How the NICs, DNS records, and networks' impairments, egress and forwards of `now` differ from those of `file`.
 [[nodiscard]] RuntimeChanges difference(const Config& file, const Config& now);
 
-/// Adds what was changed later: in the place of earlier changes to the same NICs, records and networks, and of all
-/// captures and zones. What is again as the file has it is no change any more.
+/// Adds what was changed later: in the place of earlier changes to the same things, and of all captures and
+/// zones. What is again as the file has it is no change any more.
 void merge(RuntimeChanges& changes, RuntimeChanges later);
 
-/// Makes the changes to NICs, records and networks in `config`, a new reading of the file. Returns a sentence about
-/// each that does not hold any more.
+/// Makes the changes to NICs, records, networks and forwards in `config`, a new reading of the file. Returns a sentence
+/// about each that does not hold any more.
 [[nodiscard]] std::vector<std::string> apply_changes(const RuntimeChanges& changes, Config& config);
 
 [[nodiscard]] Json to_json(const RuntimeChanges& changes);

@@ -98,6 +98,11 @@ Predecessor read_all(Estate& estate, Instant now) {
   left.changes = std::move(*changes);
   for (const Json& lease : elements(document.at("leases"))) left.leases.push_back(read_lease(lease, now));
   for (const Json& socket : elements(document.at("sockets"))) left.sockets.push_back(read_socket(socket, estate.fds));
+  if (document.contains("forwards")) {
+    for (const auto& [key, fd] : document.at("forwards").get_ref<const Json::object_t&>()) {
+      left.forwards[key] = take_fd(fd, estate.fds);
+    }
+  }
   left.control = take_fd(document.at("control"), estate.fds);
   left.owns_control_file = document.at("owns_control_file");
   if (document.contains("control_tcp")) left.control_tcp = take_fd(document.at("control_tcp"), estate.fds);

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
@@ -33,6 +34,7 @@ struct Predecessor {
   RuntimeChanges changes;
   std::vector<StoredLease> leases;
   std::vector<LeftSocket> sockets;
+  std::map<std::string, dgram::Fd> forwards;  ///< by forward_key
   dgram::Fd control;
   bool owns_control_file = false;
   dgram::Fd control_tcp;

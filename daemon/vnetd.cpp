@@ -35,10 +35,13 @@ Vnetd::Vnetd(Startup startup)
       hub_(fabric_, loop_, notice),
       names_(
           startup.now, fabric_, loop_, [this] { return loop_.now(); }, [this] { hub_.end_batch(); }, notice),
+      forwards_({fabric_, sockets_, loop_, [this] { return loop_.now(); }, [this] { hub_.end_batch(); }}),
       captures_(fabric_, [this] { return moment(); }),
-      operations_(startup.file, startup.now,
-                  {fabric_, hub_, names_, captures_, leases_, runtime_, [this] { return moment(); }, notice}),
-      api_({fabric_, hub_, captures_, operations_, events_, [this] { return moment(); }, [this] { return reload(); },
+      operations_(
+          startup.file, startup.now,
+          {fabric_, hub_, names_, forwards_, captures_, leases_, runtime_, [this] { return moment(); }, notice}),
+      api_({fabric_, hub_, captures_, forwards_, operations_, events_, [this] { return moment(); },
+            [this] { return reload(); },
             [this](dgram::Fd connection, const std::string&) {
               successor_ = std::make_unique<WaitingSuccessor>(std::move(connection), loop_, [this] { hand_over(); });
             },
@@ -99,6 +102,7 @@ void Vnetd::on_host_batch_end() {
 void Vnetd::after_batch() {
   if (!expiring_) drop_watch_.on_traffic(loop_.now());
   names_.pump();
+  forwards_.retry();
   // A question that could not be sent may have been answered with an error at once.
   if (!fabric_.transmit().empty()) hub_.end_batch();
   if (!fabric_.events().empty()) {
@@ -127,6 +131,7 @@ void Vnetd::on_deadline() {
   expiring_ = true;
   drop_watch_.expire(now);
   if (now >= captures_.next_deadline()) look_at_captures(now);
+  forwards_.expire(now);
   hub_.expire();
   expiring_ = false;
   control_.expire(now);
@@ -149,8 +154,8 @@ void Vnetd::look_at_captures(Instant now) {
 }
 
 Instant Vnetd::next_deadline() const {
-  Instant next = std::min(
-      {hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(), control_.next_deadline()});
+  Instant next = std::min({hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(),
+                           control_.next_deadline(), forwards_.next_deadline()});
   if (clients_) next = std::min(next, clients_->next_deadline());
   return leases_ ? std::min(next, leases_->next_deadline()) : next;
 }

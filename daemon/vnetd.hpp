@@ -5,6 +5,7 @@
 //     fabric      the networks and NICs, without I/O
 //     leases      what was given before, from the state folder
 //     hub         the sockets, joined to the fabric's ports; who was plugged in before is looked for
+//     forwards    sockets of the host that lead to guests
 //     captures    those that the configuration names, and those that somebody asks for
 //     operations  what can be changed while all this runs
 //     control     the API, through which people and programs ask for it
@@ -25,6 +26,7 @@
 #include "daemon/drop_watch.hpp"
 #include "daemon/event_backlog.hpp"
 #include "daemon/event_loop.hpp"
+#include "daemon/forwards.hpp"
 #include "daemon/host_sockets.hpp"
 #include "daemon/hub.hpp"
 #include "daemon/lease_store.hpp"
@@ -55,6 +57,7 @@ class Vnetd : private HostListener {
   void restore_lease(const StoredLease& stored);
   void open_captures(const Startup& startup);
   void open_sockets(Startup& startup);
+  void open_forwards(Startup& startup);
   void open_control(Startup& startup);
   void recall_clients(const Startup& startup);
   void inherit(Startup& startup);
@@ -91,6 +94,7 @@ class Vnetd : private HostListener {
   std::unique_ptr<ClientStore> clients_;
   Hub hub_;
   NameForwarding names_;
+  Forwards forwards_;
   Captures captures_;
   Operations operations_;
   Api api_;

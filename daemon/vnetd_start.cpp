@@ -23,6 +23,12 @@ void require(const dgram::SystemResult<void>& result) {
   if (!result) throw std::runtime_error(result.error().to_string());
 }
 
+bool is_in(const Config& config, const Forward& forward) {
+  return std::ranges::any_of(config.networks, [&](const Network& network) {
+    return std::ranges::find(network.forwards, forward) != network.forwards.end();
+  });
+}
+
 }  // namespace
 
 void Vnetd::start(Startup& startup) {
@@ -32,6 +38,7 @@ void Vnetd::start(Startup& startup) {
     open_leases();
     if (startup.predecessor) inherit(startup);
     open_sockets(startup);
+    open_forwards(startup);
     if (!startup.predecessor) recall_clients(startup);
     if (!startup.predecessor) open_control(startup);
     open_captures(startup);
@@ -43,6 +50,7 @@ void Vnetd::start(Startup& startup) {
   } catch (...) {
     // The predecessor goes on with its sockets: their files are not to go with us.
     if (startup.predecessor) hub_.disown();
+    if (startup.predecessor) forwards_.disown();
     if (startup.predecessor) control_.disown();
     throw;
   }
@@ -109,6 +117,23 @@ void Vnetd::open_sockets(Startup& startup) {
   for (const Nic& nic : startup.now.nics) {
     if (nic.dgram && !hub_.listens(*nic.dgram))
       require(hub_.listen_own(*nic.dgram, fabric_.find(nic.mac), inherited.claim(*nic.dgram, SOCK_DGRAM)));
+  }
+}
+
+void Vnetd::open_forwards(Startup& startup) {
+  const auto inherited = [&](const Forward& forward) {
+    return startup.predecessor ? std::move(startup.predecessor->forwards[forward_key(forward)]) : dgram::Fd{};
+  };
+  for (std::size_t i = 0; i < startup.now.networks.size(); ++i) {
+    for (const Forward& forward : startup.now.networks[i].forwards) {
+      if (forward.proto != Protocol::tcp) continue;
+      const auto opened = forwards_.open(i, forward, inherited(forward));
+      if (opened) continue;
+      const std::string place = "/networks/" + std::to_string(i) + "/forwards: " + opened.error().to_string();
+      // One that was added at run time is not worth the whole switch.
+      if (is_in(startup.file, forward)) throw std::runtime_error(place);
+      spdlog::warn("{}", place);
+    }
   }
 }
 

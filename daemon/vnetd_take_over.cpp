@@ -31,6 +31,11 @@ Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
   Json document = {{"version", 1}, {"runtime", to_json(operations_.changes())}};
   document["leases"] = leases_to_json(fabric_, loop_.now());
   document["sockets"] = sockets_to_json(fabric_, hub_.hand_over(), fds);
+  document["forwards"] = Json::object();
+  for (const auto& [key, fd] : forwards_.listening()) {
+    document["forwards"][key] = fds.size();
+    fds.push_back(fd);
+  }
   document["control"] = fds.size();
   document["owns_control_file"] = control_.owns_file();
   fds.push_back(control_.unix_fd());
@@ -55,6 +60,7 @@ Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
     return passed;
   }
   hub_.disown();
+  forwards_.disown();
   control_.disown();
   clients_.reset();
   runtime_.reset();

@@ -8,6 +8,9 @@ namespace vnet::nat {
 namespace {
 
 constexpr std::uint8_t kNetUnreachable4 = 0, kHostUnreachable4 = 1;
+/// The dynamic ports (RFC 6335, 6), of which no service of the gateway's is one.
+constexpr std::uint16_t kFirstFreePort = 49'152;
+constexpr std::size_t kFreePorts = 65'536 - kFirstFreePort;
 constexpr std::uint8_t kNoRoute6 = 0, kAddressUnreachable6 = 3;
 
 bool is_v4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
@@ -199,7 +202,38 @@ void Egress::on_host(FlowId id, HostEvents events, Instant now) {
 
 bool Egress::call(FlowId id, const Endpoint& client, const Endpoint& guest, const MacAddress& mac,
                   std::unique_ptr<TcpSocket> host, Instant now) {
-  return tcp_.call(id, {client.address, guest.address, client.port, guest.port}, mac, std::move(host), now);
+  const TcpFlow flow{client.address, guest.address, client.port, guest.port};
+  if (tcp_.contains(flow) || !tcp_.admit(guest.address)) {
+    host->reset();
+    return false;
+  }
+  return tcp_.call(id, flow, mac, std::move(host), now);
+}
+
+std::optional<Endpoint> Egress::client_for(const std::optional<Endpoint>& real, const Endpoint& guest) const {
+  const auto is_free = [&](const Endpoint& client) {
+    return !tcp_.contains({client.address, guest.address, client.port, guest.port});
+  };
+  if (real && is_v4(real->address) == is_v4(guest.address) && policy_.guest_source(real->address) == real->address &&
+      is_free(*real)) {
+    return real;
+  }
+  std::optional<IpAddress> ours;
+  if (!is_v4(guest.address)) {
+    if (config_.ipv6) ours = *config_.ipv6;
+  } else if (config_.host_alias && is_v4(*config_.host_alias)) {
+    ours = config_.host_alias;
+  } else if (config_.ipv4) {
+    ours = *config_.ipv4;
+  }
+  if (!ours) return std::nullopt;
+  // Its own port where it may be, so that who looks at both sides finds the connection again.
+  if (real && real->port >= kFirstFreePort && is_free({*ours, real->port})) return Endpoint{*ours, real->port};
+  for (std::size_t tried = 0; tried < kFreePorts; ++tried) {
+    const auto port = static_cast<std::uint16_t>(kFirstFreePort + (shared_.flows + tried) % kFreePorts);
+    if (is_free({*ours, port})) return Endpoint{*ours, port};
+  }
+  return std::nullopt;
 }
 
 void Egress::end_batch(Instant now) {

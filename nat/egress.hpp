@@ -73,7 +73,14 @@ class Egress {
   [[nodiscard]] std::optional<EgressRefusal> handle(const MacAddress& mac, const Ipv4Packet& packet, Instant now);
   [[nodiscard]] std::optional<EgressRefusal> handle(const MacAddress& mac, const Ipv6Packet& packet, Instant now);
   void on_host(FlowId id, HostEvents events, Instant now);
-  /// A connection of the host's for a port of a guest: `client` is whom the guest sees. False: the flow is in use.
+  /// Whom the guest at `guest` sees of a connection from `real`; nothing there: a UNIX socket. It is the real client
+  /// where the guest's answers to it come here: of its family, not the host's loopback, not inside the network. Else it
+  /// is the host alias or the gateway, with a port that is free. Nothing: none is.
+  [[nodiscard]] std::optional<Endpoint> client_for(const std::optional<Endpoint>& real, const Endpoint& guest) const;
+  /// Whether this is a connection of ours: one that a forward has made may come from the gateway's own address.
+  [[nodiscard]] bool carries(const TcpFlow& flow) const { return tcp_.contains(flow); }
+  /// A connection of the host's for a port of a guest: `client` is whom the guest sees. False, with the connection
+  /// reset: the flow is in use, or there are too many.
   bool call(FlowId id, const Endpoint& client, const Endpoint& guest, const MacAddress& mac,
             std::unique_ptr<TcpSocket> host, Instant now);
   [[nodiscard]] FlowId new_id() noexcept;

@@ -59,6 +59,8 @@ class TcpFlows {
 
   /// Whether the segment is of a connection that there is, one whose TIME-WAIT it does not end.
   [[nodiscard]] bool has(const TcpFlow& flow, const TcpSegment& segment) const;
+  /// Whether there is a connection with these ends, in whatever state.
+  [[nodiscard]] bool contains(const TcpFlow& flow) const { return by_flow_.contains(flow); }
   /// A segment of such a connection. Its bytes must stay until `end_batch`.
   void handle(const TcpFlow& flow, const TcpSegment& segment, Instant now);
 

@@ -127,7 +127,7 @@ class Fabric {
   void on_upstream_error(std::size_t network, std::uint64_t handle, Instant now);
 
   // Egress: what guests exchange with the real world, through sockets of the host; see nat/egress.hpp. Networks whose
-  // configuration has it enabled have one, once the sockets are there.
+  // configuration speaks of it have one, once the sockets are there: where it is not enabled, for forwards only.
 
   /// `sockets` outlives the fabric.
   void open_egress(nat::HostSockets& sockets);
@@ -138,6 +138,10 @@ class Fabric {
   }
   /// Other rules of a network's egress; flows that they do not allow end, and the guests see it.
   void change_egress(std::size_t network, const nat::EgressRules& rules, std::string_view cause, Instant now);
+  /// Where the guest with this address is reached now; nothing: nobody is known to have it, or its NIC is not live.
+  [[nodiscard]] std::optional<MacAddress> guest_at(std::size_t network, const IpAddress& address) const;
+  /// Has the gateway ask the network for the guest; it may fill `transmit()`.
+  void solicit(std::size_t network, const IpAddress& address, Instant now);
   /// What a socket has to say; `end_host_events` follows after the last of those that came together.
   void on_host(nat::FlowId id, nat::HostEvents events, Instant now);
   void end_host_events(Instant now);

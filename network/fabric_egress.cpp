@@ -52,7 +52,7 @@ void Fabric::open_egress(nat::HostSockets& sockets) {
 }
 
 void Fabric::make_egress(std::size_t number, Network& network) {
-  if (egress_shared_.sockets == nullptr || !network.config.egress || !network.config.egress->enabled) return;
+  if (egress_shared_.sockets == nullptr || !network.config.egress) return;
   network.egress =
       std::make_unique<nat::Egress>(egress_config(network.config), number, egress_shared_, random_, network);
   network.gateway.set_egress(network.egress.get());
@@ -60,7 +60,7 @@ void Fabric::make_egress(std::size_t number, Network& network) {
 
 /// Flows go on under the new configuration, as far as its rules let them.
 void Fabric::succeed_egress(std::size_t number, Network& former, Network& fresh) {
-  if (!former.egress || !fresh.config.egress || !fresh.config.egress->enabled) return make_egress(number, fresh);
+  if (!former.egress || !fresh.config.egress) return make_egress(number, fresh);
   fresh.egress = std::move(former.egress);
   fresh.egress->reconfigure(egress_config(fresh.config), fresh);
   fresh.gateway.set_egress(fresh.egress.get());
@@ -85,6 +85,22 @@ void Fabric::change_egress(std::size_t network, const nat::EgressRules& rules, s
 void Fabric::end_egress_batch(Network& network, Instant now) {
   network.now = now;
   network.egress->end_batch(now);
+}
+
+std::optional<MacAddress> Fabric::guest_at(std::size_t network, const IpAddress& address) const {
+  const Gateway& gateway = networks_[network]->gateway;
+  for (const auto& mac : {gateway.heard_at(address), gateway.assigned_to(address)}) {
+    if (!mac) continue;
+    const l2::PortId port = find(*mac);
+    // A station behind a bridge has no NIC of its own.
+    if (port == l2::kNoPort || (nic(port).config.network == network && nic(port).is_live())) return mac;
+  }
+  return std::nullopt;
+}
+
+void Fabric::solicit(std::size_t network, const IpAddress& address, Instant now) {
+  networks_[network]->gateway.solicit(address);
+  forward_from_gateway(*networks_[network], now);
 }
 
 void Fabric::on_host(nat::FlowId id, nat::HostEvents events, Instant now) {

@@ -87,16 +87,19 @@ Gateway::Verdict Gateway::handle(ByteView bytes, Instant now) {
   const auto frame = EthernetFrame::parse(bytes);
   if (!frame) return DropReason::runt;
   switch (frame->type()) {
-    case ethertype::kArp: return handle_arp(*frame);
+    case ethertype::kArp: return handle_arp(*frame, now);
     case ethertype::kIpv4: return handle_ipv4(*frame, now);
     case ethertype::kIpv6: return handle_ipv6(*frame, now);
     default: return frame->destination().is_group() ? Verdict{} : DropReason::no_service;
   }
 }
 
-Gateway::Verdict Gateway::handle_arp(const EthernetFrame& frame) {
+Gateway::Verdict Gateway::handle_arp(const EthernetFrame& frame, Instant now) {
   const auto arp = ArpPacket::parse(frame.payload());
   if (!arp) return reason_of(arp.error());
+  if (config_.ipv4 && config_.ipv4->contains(arp->sender_ip) && !is_own(arp->sender_ip)) {
+    remember(arp->sender_ip, arp->sender_mac, now);
+  }
   if (arp->operation != ArpPacket::kRequest || !answers_arp_for(arp->target_ip)) return std::nullopt;
   const ArpPacket reply{ArpPacket::kReply, config_.mac, arp->target_ip, arp->sender_mac, arp->sender_ip};
   FrameBuilder answer{outbox_.room(ArpPacket::kSize)};
@@ -166,6 +169,10 @@ Gateway::Verdict Gateway::handle_tcp(const EthernetFrame& frame, const Packet& p
   if (!upper_checksum_ok(packet, ip_protocol::kTcp, segment->bytes())) return DropReason::bad_checksum;
   const TcpFlow flow{packet.destination(), packet.source(), segment->destination_port(), segment->source_port()};
   remember(flow.remote, frame.source(), now);
+  if (egress_ != nullptr && egress_->carries(flow)) {
+    const auto refused = egress_->handle(frame.source(), packet, now);
+    return refused ? Verdict{refused->reason} : std::nullopt;
+  }
   const TcpVerdict verdict = tcp_.handle(flow, *segment, now);
   switch (verdict) {
     case TcpVerdict::handled: return std::nullopt;

@@ -43,7 +43,7 @@ class Gateway final : private TcpOutput {
   /// ICMP errors a second, and in one burst (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f).
   static constexpr double kIcmpErrorsPerSecond = 100;
   static constexpr double kIcmpErrorBurst = 50;
-  /// Guests whose MAC address is remembered for TCP; the one longest unheard makes room.
+  /// Guests whose MAC address is remembered, from TCP, ARP and Neighbor Discovery; the one longest unheard makes room.
   static constexpr std::size_t kMaxNeighbors = 4096;
 
   /// The references outlive this.
@@ -57,6 +57,13 @@ class Gateway final : private TcpOutput {
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
   /// Where what is beyond the network goes; null: nowhere. It outlives this, or is taken back.
   void set_egress(nat::Egress* egress) noexcept { egress_ = egress; }
+
+  /// The station that was last heard with this address; nothing: none was.
+  [[nodiscard]] std::optional<MacAddress> heard_at(const IpAddress& address) const;
+  /// The station that has a lease on the address, or for which it is kept.
+  [[nodiscard]] std::optional<MacAddress> assigned_to(const IpAddress& address) const;
+  /// Asks the link who has `address`, by ARP or Neighbor Discovery. Who answers is remembered.
+  void solicit(const IpAddress& address);
 
   /// The NIC is in this network, or is called otherwise than before. An address that it should have is kept for it if
   /// it suits the network, see `address_problem`; one that was kept before must have been given up.
@@ -89,7 +96,7 @@ class Gateway final : private TcpOutput {
  private:
   using Verdict = std::optional<DropReason>;
 
-  Verdict handle_arp(const EthernetFrame& frame);
+  Verdict handle_arp(const EthernetFrame& frame, Instant now);
   Verdict handle_ipv4(const EthernetFrame& frame, Instant now);
   Verdict handle_ipv6(const EthernetFrame& frame, Instant now);
   Verdict handle_udp4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now);

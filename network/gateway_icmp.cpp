@@ -42,6 +42,7 @@ Gateway::Verdict Gateway::handle_icmp6(const EthernetFrame& frame, const Ipv6Pac
     const auto seen = NeighborDiscovery::seen_address(packet, *message);
     if (!dropped && seen && guard_.claim(seen->address, frame.source())) {
       names_.add_ipv6(frame.source(), seen->address);
+      if (!seen->tentative) remember(seen->address, frame.source(), now);
     }
     return dropped;
   }

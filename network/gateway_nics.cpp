@@ -62,8 +62,38 @@ void Gateway::forget_nic(const NicConfig& nic) {
   names_.forget(nic.mac);
 }
 
+std::optional<MacAddress> Gateway::heard_at(const IpAddress& address) const {
+  const auto neighbor = neighbors_.find(address);
+  return neighbor == neighbors_.end() ? std::nullopt : std::optional{neighbor->second.mac};
+}
+
+std::optional<MacAddress> Gateway::assigned_to(const IpAddress& address) const {
+  const auto* const v4 = std::get_if<Ipv4Address>(&address);
+  if (v4 == nullptr || !dhcp_) return std::nullopt;
+  if (const dhcp::Lease* const lease = dhcp_->server().lease(*v4)) return lease->mac;
+  const dhcp::Reservation* const reserved = dhcp_->server().reservation(*v4);
+  return reserved == nullptr ? std::nullopt : std::optional{reserved->mac};
+}
+
+void Gateway::solicit(const IpAddress& address) {
+  const auto* const v4 = std::get_if<Ipv4Address>(&address);
+  if (v4 == nullptr) {
+    if (discovery_) discovery_->solicit(std::get<Ipv6Address>(address), outbox_);
+    return;
+  }
+  if (!config_.ipv4) return;
+  const ArpPacket request{ArpPacket::kRequest, config_.mac, config_.ipv4->address, {}, *v4};
+  FrameBuilder frame{outbox_.room(ArpPacket::kSize)};
+  ByteWriter payload{frame.payload_room()};
+  request.emit(payload);
+  frame.commit_payload(payload.position());
+  frame.prepend_ethernet(MacAddress::broadcast(), config_.mac, ethertype::kArp);
+  outbox_.send(frame);
+}
+
 void Gateway::succeed(Gateway& former, Instant now) {
   guard_.adopt_claims(former.guard_);
+  neighbors_ = std::move(former.neighbors_);
   for (const auto& [mac, address] : former.names_.ipv6()) {
     if (config_.ipv6 && config_.ipv6->contains(address) && !is_own(address)) names_.add_ipv6(mac, address);
   }

@@ -166,6 +166,23 @@ void NeighborDiscovery::answer_neighbor_solicitation(const MacAddress& from, con
   out.send(frame);
 }
 
+void NeighborDiscovery::solicit(const Ipv6Address& target, Outbox& out) const {
+  const Ipv6Address to = target.solicited_node();
+  FrameBuilder frame{out.room(32)};
+  ByteWriter payload{frame.payload_room()};
+  payload.u8(icmp6_type::kNeighborSolicitation);
+  payload.u8(0);
+  payload.be16(0);
+  payload.be32(0);
+  payload.bytes(target.bytes());
+  put_link_layer(payload, option::kSourceLinkLayer, config_.mac);
+  frame.commit_payload(payload.position());
+  frame.fill_icmp6_checksum(config_.prefix.address, to);
+  frame.prepend_ipv6(config_.prefix.address, to, ip_protocol::kIcmp6, kRequiredHopLimit);
+  frame.prepend_ethernet(to.multicast_mac(), config_.mac, ethertype::kIpv6);
+  out.send(frame);
+}
+
 void NeighborDiscovery::answer_router_solicitation(const MacAddress& from, const Ipv6Packet& packet, Instant now,
                                                    Random& random, Outbox& out) {
   if (!packet.source().is_unspecified()) {

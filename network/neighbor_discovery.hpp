@@ -61,6 +61,8 @@ class NeighborDiscovery {
   }
   [[nodiscard]] const Ipv6Address& link_local() const noexcept { return link_local_; }
 
+  /// Asks the link who has `target` (7.2.2).
+  void solicit(const Ipv6Address& target, Outbox& out) const;
   [[nodiscard]] Instant next_deadline() const noexcept { return next_multicast_; }
   /// Sends the multicast advertisement that is due.
   void expire(Instant now, Random& random, Outbox& out);

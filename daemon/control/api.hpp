@@ -32,6 +32,7 @@ class Api {
     network::Fabric& fabric;
     Hub& hub;
     Captures& captures;
+    const Forwards& forwards;
     Operations& operations;
     const EventBacklog& events;
     std::function<Moment()> clock;
@@ -97,11 +98,19 @@ class Api {
   http::Response delete_capture(Call& call);
   http::Response get_live_capture(Call& call);
 
+  http::Response get_forwards(Call& call);
+  http::Response get_forward(Call& call);
+  http::Response post_forward(Call& call);
+  http::Response delete_forward(Call& call);
+
   http::Response get_events(Call& call);
 
   http::Response post_snapshot(Call& call);
   http::Response post_restore(Call& call);
 
+  http::Response get_gvproxy_forwards(Call& call);
+  http::Response post_gvproxy_expose(Call& call);
+  http::Response post_gvproxy_unexpose(Call& call);
   http::Response get_gvproxy_leases(Call& call);
   http::Response get_gvproxy_zones(Call& call);
   http::Response post_gvproxy_zone(Call& call);
@@ -118,6 +127,7 @@ class Api {
   [[nodiscard]] Json view(l2::PortId port) const;
   /// Why it is asked for, as the request says.
   [[nodiscard]] static std::string cause_of(const Call& call);
+  [[nodiscard]] Json view(const Forwards::Running& running) const;
   [[nodiscard]] const Network& config_of(std::size_t network) const;
   [[nodiscard]] std::vector<std::string> nic_names() const;
   /// The problem with names in a list of a document at `pointer` that are no interfaces of a capture.

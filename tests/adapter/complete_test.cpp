@@ -27,6 +27,7 @@ std::string names(const std::string& target) {
   if (target == "/v1/networks") return R"([{"name":"home"},{"name":"lab"}])";
   if (target == "/v1/leases") return R"([{"ip":"192.168.1.2","mac":"52:cc:cc:cc:cc:01"}])";
   if (target == "/v1/captures") return R"([{"id":"3"}])";
+  if (target == "/v1/forwards") return R"([{"id":"4","listen":"127.0.0.1:2222"}])";
   if (target == "/v1/dns/records") return R"([{"name":"a.test"}])";
   return {};
 }
@@ -59,6 +60,7 @@ TEST(Complete, NamesComeFromTheDaemon) {
   EXPECT_EQ(complete({"leases", "--network", "l"}, names), "lab\n");
   EXPECT_EQ(complete({"flows", "--nic", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"capture", "stop", ""}, names), "3\n");
+  EXPECT_EQ(complete({"forward", "rm", ""}, names), "4\t127.0.0.1:2222\n");
   EXPECT_EQ(complete({"dns", "rm", ""}, names), "a.test\n");
   EXPECT_EQ(complete({"snapshot", "alice", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"status", ""}, names), "");

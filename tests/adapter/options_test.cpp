@@ -78,6 +78,10 @@ TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
                                        {"dns", "set"},
                                        {"dns", "rm"},
                                        {"capture"},
+                                       {"forwards"},
+                                       {"forward"},
+                                       {"forward", "add"},
+                                       {"forward", "rm"},
                                        {"events"},
                                        {"capture", "start"},
                                        {"capture", "stop"},
@@ -96,6 +100,17 @@ TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
     EXPECT_EQ(help.code, ExitCode::ok) << name;
     EXPECT_THAT(help.text, AllOf(HasSubstr("Examples:\n  "), HasSubstr("vnet " + words.front()))) << name;
   }
+}
+
+TEST(VnetOptions, ForwardsAreAddedListedAndRemoved) {
+  EXPECT_EQ(asked({"forwards"}), "GET /v1/forwards");
+  EXPECT_EQ(asked({"forward", "add", "tcp", "127.0.0.1:2222", "10.0.0.5:22"}),
+            R"(POST /v1/forwards {"proto":"tcp","listen":"127.0.0.1:2222","to":"10.0.0.5:22"})");
+  EXPECT_EQ(asked({"forward", "add", "tcp", "unix:s.sock", "10.0.0.5:22", "--network", "lab", "--proxy-protocol", "2"}),
+            R"(POST /v1/forwards {"proto":"tcp","listen":"unix:/home/me/s.sock","to":"10.0.0.5:22","network":"lab",)"
+            R"("proxy_protocol":2})");
+  EXPECT_EQ(asked({"forward", "rm", "3"}), "DELETE /v1/forwards/3");
+  EXPECT_THAT(exit_of({"forward", "add", "tcp"}).text, HasSubstr("127.0.0.1:2222"));
 }
 
 TEST(VnetOptions, QuestionsAskTheApi) {

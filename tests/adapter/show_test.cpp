@@ -159,11 +159,13 @@ TEST(Show, AnEmptyListSaysSoBesideTheOutput) {
   EXPECT_EQ(note(Show::leases, "[]"), "no leases");
   EXPECT_EQ(note(Show::nics, "[]"), "no NICs");
   EXPECT_EQ(note(Show::captures, "[]"), "no captures");
+  EXPECT_EQ(note(Show::forwards, "[]"), "no forwards");
 }
 
 TEST(Show, ADocumentOfAnotherShapeHasGapsAndNoSurprises) {
-  for (const Show show : {Show::status, Show::nics, Show::nic, Show::nic_line, Show::networks, Show::network,
-                          Show::leases, Show::dns, Show::captures, Show::capture_line, Show::reload, Show::restored}) {
+  for (const Show show :
+       {Show::status, Show::nics, Show::nic, Show::nic_line, Show::networks, Show::network, Show::leases, Show::dns,
+        Show::captures, Show::capture_line, Show::forwards, Show::forward_line, Show::reload, Show::restored}) {
     for (const char* json :
          {"null", "1", "\"x\"", "[]", "{}", "[1]", "[{}]", "[[]]", R"({"limits":1,"drops":[1],"nics":"x"})",
           R"([{"in":1,"impair":5,"out":"x","addresses":{"a":"b"},"a":{"x":1},"mx":"x","srv":5,"dhcp":"x"}])"}) {

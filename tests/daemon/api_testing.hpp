@@ -72,9 +72,9 @@ class ApiPlant : public Plant {
   EventBacklog backlog{1000};
   Outcome<Reloaded> reloaded = Reloaded{};
   std::size_t handed_over = 0;
-  Api api{{fabric, hub, captures, operations, backlog, [this] { return moment(); }, [this] { return reloaded; },
-           [this](dgram::Fd, const std::string&) { ++handed_over; }, [] { return http::ServerCounters{}; },
-           [] { return std::size_t{3}; }, 64}};
+  Api api{{fabric, hub, captures, forwards, operations, backlog, [this] { return moment(); },
+           [this] { return reloaded; }, [this](dgram::Fd, const std::string&) { ++handed_over; },
+           [] { return http::ServerCounters{}; }, [] { return std::size_t{3}; }, 64}};
 };
 
 }  // namespace vnet::daemon

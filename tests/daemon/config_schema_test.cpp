@@ -225,8 +225,7 @@ TEST(ConfigSchema, EveryWordOfAnEnumIsReadAsItsOwnEnumerator) {
   EXPECT_THAT(words("/$defs/nat/oneOf/1/properties/ports/enum"), ElementsAreArray(kNatPortsWords));
   EXPECT_THAT(words("/$defs/network/properties/port_mapping/items/enum"), ElementsAreArray(kPortMappingWords));
   EXPECT_THAT(words("/$defs/network/properties/members/enum"), ElementsAreArray(kMembersWords));
-  EXPECT_THAT(words("/$defs/network/properties/forwards/items/properties/proto/enum"),
-              ElementsAreArray(kProtocolWords));
+  EXPECT_THAT(words("/$defs/forward/properties/proto/enum"), ElementsAreArray(kProtocolWords));
   EXPECT_THAT(words("/$defs/egress_rule/oneOf/1/properties/proto/enum"), ElementsAreArray(kEgressProtocolWords));
   EXPECT_THAT(words("/$defs/nic/properties/link/enum"), ElementsAreArray(kLinkWords));
   EXPECT_THAT(words("/$defs/nic/properties/assign/enum"), ElementsAreArray(kAssignWords));

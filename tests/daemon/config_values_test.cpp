@@ -289,8 +289,17 @@ TEST(ConfigPrint, OddNumbersSurvive) {
 TEST(ConfigNotInEffect, WhatHasNoEffectIsNamed) {
   const auto found = load_config(kEveryMember, kTestFolders)->not_in_effect;
   EXPECT_THAT(found, testing::UnorderedElementsAre("/networks/0/wan", "/networks/0/nat", "/networks/0/port_mapping",
-                                                   "/networks/0/forwards", "/networks/0/blackhole", "/networks/1/nat",
-                                                   "/networks/1/forwards", "/listen/assign", "/services", "/timeline"));
+                                                   "/networks/0/blackhole", "/networks/1/nat", "/listen/assign",
+                                                   "/services", "/timeline"));
+}
+
+TEST(ConfigNotInEffect, ForwardsOfUdpAreNamedOneByOne) {
+  EXPECT_THAT(load_config(R"({"networks": [{"ipv4": "10.0.0.1/24", "forwards": [
+                               {"listen": "127.0.0.1:22", "to": "10.0.0.5:22"},
+                               {"proto": "udp", "listen": "127.0.0.1:53", "to": "10.0.0.5:53"}]}]})",
+                          kTestFolders)
+                  ->not_in_effect,
+              ElementsAre("/networks/0/forwards/1"));
 }
 
 TEST(ConfigNotInEffect, AskingForNothingIsNotNamed) {

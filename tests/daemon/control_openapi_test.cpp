@@ -150,6 +150,16 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("GET", "/v1/captures/1");
   judge("DELETE", "/v1/captures/1");
   judge("GET", "/v1/captures/live?nic=alice&filter=arp&snaplen=64");
+  judge("POST", "/v1/forwards",
+        R"({"listen": "unix:)" + folder.path("f.sock") + R"(", "to": "10.0.0.50:22", "proxy_protocol": 2})");
+  judge("GET", "/v1/forwards");
+  judge("GET", "/v1/forwards/1");
+  judge("DELETE", "/v1/forwards/1");
+  const std::string exposed =
+      R"({"local": ")" + folder.path("g.sock") + R"(", "remote": "tcp://10.0.0.50:22", "protocol": "unix"})";
+  judge("POST", "/services/forwarder/expose", exposed);
+  judge("GET", "/services/forwarder/all");
+  judge("POST", "/services/forwarder/unexpose", exposed);
   judge("GET", "/v1/events?since=0&follow=false");
   const Answer snapshot = judge("POST", "/v1/snapshot", R"({"nics": ["alice", "bob"]})");
   judge("POST", "/v1/snapshot");
@@ -209,6 +219,15 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
       {"POST", "/v1/captures", R"({"file": "/x", "nics": ["nobody"]})"},
       {"POST", "/v1/captures", R"({"file": "/nonexistent/x"})"},
       {"POST", "/v1/captures", R"({"file": "/tmp/x", "filter": "nonsense &"})"},
+      {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222"})"},
+      {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222", "to": "1.2.3.4:22"})"},
+      {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222", "to": "10.0.0.50:22", "proto": "udp"})"},
+      {"POST", "/v1/forwards", R"({"listen": "192.0.2.1:2222", "to": "10.0.0.50:22"})"},
+      {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222", "to": "10.0.0.50:22", "network": "nowhere"})"},
+      {"GET", "/v1/forwards/99", ""},
+      {"DELETE", "/v1/forwards/99", ""},
+      {"POST", "/services/forwarder/expose", R"({"local": "here"})"},
+      {"POST", "/services/forwarder/unexpose", R"({"local": ":1"})"},
       {"GET", "/v1/captures/99", ""},
       {"DELETE", "/v1/captures/99", ""},
       {"GET", "/v1/captures/live?nic=nobody", ""},

@@ -99,10 +99,17 @@ class Plant {
   std::function<void(std::string_view)> notice = [this](std::string_view line) { notices.emplace_back(line); };
   Hub hub{fabric, loop, notice};
   NameForwarding names{file, fabric, loop, [this] { return loop.now(); }, [this] { hub.end_batch(); }, notice};
+  struct NoFlows final : HostListener {
+    void on_host(nat::FlowId, nat::HostEvents) override {}
+    void on_host_batch_end() override {}
+  } no_flows;
+  SystemSockets sockets{loop, no_flows};
+  Forwards forwards{{fabric, sockets, loop, [this] { return loop.now(); }, [this] { hub.end_batch(); }}};
   Captures captures{fabric, [this] { return moment(); }};
   std::unique_ptr<LeaseStore> leases;
   std::unique_ptr<RuntimeStore> store = std::make_unique<RuntimeStore>(folder.path());
-  Operations operations{file, file, {fabric, hub, names, captures, leases, store, [this] { return moment(); }, notice}};
+  Operations operations{
+      file, file, {fabric, hub, names, forwards, captures, leases, store, [this] { return moment(); }, notice}};
 
  private:
   Instant until_ = kNever;

@@ -108,6 +108,16 @@ class WholeDocument(Api):
         self.assertEqual(api.get('/v1/captures/' + capture['id'])['file'], str(file))
         api.delete('/v1/captures/' + capture['id'])
 
+        forward = api.post('/v1/forwards', {'listen': f'unix:{self.folder}/f.sock', 'to': '192.168.127.101:22',
+                                            'network': 'home', 'proxy_protocol': 1})
+        self.assertEqual(api.get('/v1/forwards'), [api.get('/v1/forwards/' + forward['id'])])
+        self.assertEqual(forward['state'], 'ready', 'the guest has a lease')
+        exposed = {'local': f'{self.folder}/g.sock', 'remote': 'tcp://192.168.127.101:22', 'protocol': 'unix'}
+        api.post('/services/forwarder/expose', exposed)
+        self.assertEqual(api.get('/services/forwarder/all')[1], exposed)
+        api.post('/services/forwarder/unexpose', exposed)
+        api.delete('/v1/forwards/' + forward['id'])
+
         with api.events(since=0, follow='false', kind='nic.,dhcp.granted') as events:
             self.assertEqual(events.stream.response.getheader('content-type'), 'text/event-stream')
             told = [event['data'] for event in events]

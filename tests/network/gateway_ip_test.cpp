@@ -55,6 +55,27 @@ TEST_F(GatewayArp, IgnoresRepliesAndBrokenPackets) {
 
 TEST_F(GatewayArp, DoesNotAnswerBehindAVlanTag) { expect_silence(tagged(arp(who_has(kGateway4))), std::nullopt); }
 
+TEST_F(GatewayArp, WhoSpeaksOfItselfIsRemembered) {
+  EXPECT_EQ(sim.fabric.guest_at(0, kAlice4), std::nullopt);
+  (void)ask(arp(who_has(ip4("192.168.127.101"))));
+  EXPECT_EQ(sim.fabric.guest_at(0, kAlice4), alice.mac);
+  sim.fabric.detach(sim.fabric.find(alice.mac), "a test", sim.now);
+  EXPECT_EQ(sim.fabric.guest_at(0, kAlice4), std::nullopt) << "it is not there";
+}
+
+TEST_F(GatewayArp, Rfc826AsksForAGuest) {
+  sim.fabric.solicit(0, kAlice4, sim.now);
+  sim.flush();
+  const auto asked = answers(alice);
+  ASSERT_THAT(asked, SizeIs(1));
+  const auto frame = EthernetFrame::parse(asked[0]).value();
+  EXPECT_TRUE(frame.destination().is_broadcast());
+  const auto question = ArpPacket::parse(frame.payload()).value();
+  EXPECT_EQ(question.operation, ArpPacket::kRequest);
+  EXPECT_EQ(question.sender_ip, kGateway4);
+  EXPECT_EQ(question.target_ip, kAlice4);
+}
+
 class GatewayPing : public GatewayTest {};
 
 TEST_F(GatewayPing, Rfc792EchoesIdentifierSequenceAndData) {
