@@ -26,15 +26,15 @@ TEST(ProxyHeader, Version1IsALineOfText) {
 
 TEST(ProxyHeader, Version2HasBothAddressesAndThenBothPorts) {
   EXPECT_EQ(text(2, kFour),
-            kSignature + std::string{"\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\x64\x07\x12\x34\x01\xbb", 16});
+            kSignature + std::string("\x21\x11\x00\x0c\xc0\x00\x02\x01\xc6\x33\x64\x07\x12\x34\x01\xbb", 16));
   const std::string six = text(2, kSix);
   EXPECT_EQ(six.size(), 16U + 36U);
-  EXPECT_EQ(six.substr(12, 8), (std::string{"\x21\x21\x00\x24\x20\x01\x0d\xb8", 8}));
+  EXPECT_EQ(six.substr(12, 8), (std::string("\x21\x21\x00\x24\x20\x01\x0d\xb8", 8)));
   EXPECT_EQ(six.substr(48), "\x12\x34\x01\xbb");
 }
 
 TEST(ProxyHeader, Version2OfAnUnknownClientHasNoAddresses) {
-  EXPECT_EQ(text(2, std::nullopt), kSignature + std::string{"\x21\x00\x00\x00", 4});
+  EXPECT_EQ(text(2, std::nullopt), kSignature + std::string("\x21\x00\x00\x00", 4));
 }
 
 }  // namespace

@@ -142,6 +142,22 @@ TEST(RuntimeChanges, NicsAndNamesOfANetworkThatIsGoneGoWithIt) {
   EXPECT_THAT(edited.nics, SizeIs(2));
 }
 
+TEST(RuntimeChanges, ForwardsAreToldApartByWhereTheyListen) {
+  const Forward ssh{Protocol::tcp, *parse_endpoint("127.0.0.1:2222"), *parse_endpoint("10.0.0.50:22"), 1};
+  const Forward web{Protocol::tcp, UnixPath{"/tmp/web.sock"}, *parse_endpoint("10.0.0.50:80")};
+  Config file = loaded(kFile);
+  file.networks[0].forwards = {web};
+  Config now = file;
+  now.networks[0].forwards = {ssh};
+  const RuntimeChanges changes = difference(file, now);
+  ASSERT_THAT(changes.forwards, SizeIs(2));
+  EXPECT_EQ(changes.forwards[0].key, "tcp 127.0.0.1:2222");
+  EXPECT_EQ(changes.forwards[1].key, "tcp unix:/tmp/web.sock");
+  EXPECT_EQ(runtime_changes_from_json(to_json(changes)).value(), changes);
+  EXPECT_THAT(applied(changes, file), IsEmpty());
+  EXPECT_EQ(file, now);
+}
+
 TEST(RuntimeChanges, TwoNicsThatSwappedNamesKeepThem) {
   Config now = loaded(kFile);
   std::swap(now.nics[0].name, now.nics[1].name);
