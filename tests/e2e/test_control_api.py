@@ -58,6 +58,9 @@ class WholeDocument(Api):
         self.assertEqual([each['name'] for each in api.get('/v1/networks')], ['home', 'office', 'six'])
         self.assertEqual(api.get('/v1/networks/home')['dhcp']['leases'], 1)
         self.assertNotIn('dhcp', api.get('/v1/networks/six'))
+        self.assertEqual(api.get('/v1/flows', nic='alice'), [])
+        slow = api.request('PATCH', '/v1/networks/six', {'impair': {'latency_ms': 5, 'up': {'loss': 0.5}}}).json()
+        self.assertEqual(slow['impair'], {'up': {'latency_ms': 5, 'loss': 0.5}, 'down': {'latency_ms': 5}})
 
         self.assertEqual([nic['name'] for nic in api.get('/v1/nics', network='office')], ['bob'])
         self.assertEqual([nic['name'] for nic in api.get('/v1/nics', attached='false')], [])
@@ -186,6 +189,8 @@ class Mistakes(Api):
         ('PATCH', '/v1/nics/alice', {'ip': '10.9.0.5', 'link': 'down'}, 400, '/ip', 'expected a host address'),
         ('PATCH', '/v1/nics/alice', {'ip': '300.1.1.1'}, 400, '/ip', 'IPv4 address'),
         ('PATCH', '/v1/nics/alice', {'mac': CAROL}, 400, '/mac', 'unknown member'),
+        ('PATCH', '/v1/nics/alice', {'impair': {'up': {'los': 1}}}, 400, '/impair/up/los', 'did you mean "loss"'),
+        ('PATCH', '/v1/networks/home', {'impair': {'loss': 2}}, 400, '/impair/loss', 'from 0 to 1'),
         ('PATCH', '/v1/nics/alice', {'cause': 'x' * 201}, 400, '/cause', 'at most 200'),
         ('DELETE', '/v1/nics/alcie', None, 404, '', 'did you mean "alice"'),
         ('POST', '/v1/nics/alice/attach', None, 400, '', '0 descriptors'),
