@@ -1,6 +1,5 @@
 #include "daemon/host_sockets.hpp"
 
-#include <spdlog/spdlog.h>
 #include <sys/resource.h>
 
 #include <algorithm>
@@ -26,8 +25,10 @@ SystemSockets::SystemSockets(dgram::Poller& poller, HostListener& listener, std:
     : poll_(poller, listener),
       identifiers_(static_cast<std::uint16_t>(os_random())),
       max_sockets_(max_sockets),
-      peek_offset_(has) {
-  spdlog::info("egress: at most {} flows; {}", max_sockets_, to_string(peek_offset_));
+      peek_offset_(has) {}
+
+std::string SystemSockets::describe() const {
+  return "egress: at most " + std::to_string(max_sockets_) + " flows; " + std::string{to_string(peek_offset_)};
 }
 
 HostError SystemSockets::refuse(int code) noexcept {

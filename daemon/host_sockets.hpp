@@ -13,6 +13,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 #include "daemon/edge_poll.hpp"
 #include "daemon/host_datagram.hpp"
@@ -49,6 +50,8 @@ class SystemSockets final : public nat::HostSockets {
   [[nodiscard]] Result<std::unique_ptr<nat::TcpSocket>, nat::HostError> adopt(nat::FlowId id, dgram::Fd fd,
                                                                               ByteView prefix = {});
 
+  /// A line for the log: how many there may be, and what the system is capable of.
+  [[nodiscard]] std::string describe() const;
   /// Flows that have a socket.
   [[nodiscard]] std::size_t open() const noexcept { return poll_.size(); }
   [[nodiscard]] std::size_t max_sockets() const noexcept { return max_sockets_; }

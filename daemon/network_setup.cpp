@@ -1,6 +1,10 @@
 #include "daemon/network_setup.hpp"
 
+#include <ifaddrs.h>
+#include <netinet/in.h>
+
 #include <algorithm>
+#include <memory>
 
 #include "dns/record.hpp"
 #include "pcap/filter.hpp"
@@ -41,7 +45,52 @@ std::optional<dhcp::ServerConfig> dhcp_config(const Network& network) {
   return dhcp;
 }
 
+/// Of all interfaces of the host; none where the system does not say.
+std::vector<IpAddress> host_addresses() {
+  std::vector<IpAddress> addresses;
+  ifaddrs* list = nullptr;
+  if (::getifaddrs(&list) != 0) return addresses;
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> owner{list, &::freeifaddrs};
+  for (const ifaddrs* at = list; at != nullptr; at = at->ifa_next) {
+    if (at->ifa_addr == nullptr) continue;
+    if (at->ifa_addr->sa_family == AF_INET) {
+      const auto* const v4 = reinterpret_cast<const sockaddr_in*>(at->ifa_addr);
+      addresses.emplace_back(Ipv4Address{ntohl(v4->sin_addr.s_addr)});
+    } else if (at->ifa_addr->sa_family == AF_INET6) {
+      const auto* const v6 = reinterpret_cast<const sockaddr_in6*>(at->ifa_addr);
+      addresses.emplace_back(Ipv6Address::load(v6->sin6_addr.s6_addr));
+    }
+  }
+  return addresses;
+}
+
+bool is_unspecified(const IpAddress& address) {
+  return std::visit([](const auto& of_family) { return of_family.is_unspecified(); }, address);
+}
+
+nat::EgressRule exactly(const IpAddress& address, std::uint16_t port) {
+  const IpPrefix prefix = std::holds_alternative<Ipv4Address>(address)
+                              ? IpPrefix{Ipv4Prefix{std::get<Ipv4Address>(address), 32}}
+                              : IpPrefix{Ipv6Prefix{std::get<Ipv6Address>(address), 128}};
+  return {prefix, nat::EgressProtocol::tcp, {{port, port}}};
+}
+
 }  // namespace
+
+nat::EgressRules egress_rules(const Config& config, const Network& network) {
+  nat::EgressRules rules = network.egress;
+  if (!config.listen.control_tcp) return rules;
+  const Endpoint& api = config.listen.control_tcp->address;
+  std::vector<IpAddress> addresses;
+  if (is_unspecified(api.address)) {
+    addresses = host_addresses();
+  } else {
+    addresses.push_back(api.address);
+  }
+  if (network.host_alias) addresses.push_back(*network.host_alias);
+  for (const IpAddress& address : addresses) rules.deny.push_back(exactly(address, api.port));
+  return rules;
+}
 
 network::NetworkConfig network_config(const Config& config, const Network& from) {
   network::NetworkConfig network;
@@ -55,7 +104,7 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.dns_ipv4 = first_of<Ipv4Address>(from.dns.address);
   network.dns_ipv6 = first_of<Ipv6Address>(from.dns.address);
   network.dhcp = dhcp_config(from);
-  network.egress = from.egress;
+  network.egress = egress_rules(config, from);
   network.host_alias = from.host_alias;
   if (const auto* const rules = std::get_if<NatRules>(&from.nat)) {
     network.udp_timeout = rules->udp_timeout;

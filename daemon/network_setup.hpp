@@ -14,6 +14,10 @@
 
 namespace vnet::daemon {
 
+/// What the guests of `network` may reach: its rules, and never the control API where that listens on TCP, at whichever
+/// address of the host they could find it.
+[[nodiscard]] nat::EgressRules egress_rules(const Config& config, const Network& network);
+
 [[nodiscard]] std::vector<network::NetworkConfig> network_configs(const Config& config);
 [[nodiscard]] std::vector<network::NicConfig> nic_configs(const Config& config);
 /// One network of `config`, and one NIC, on the network with that index.

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "daemon/config_check_network.hpp"
+#include "daemon/network_setup.hpp"
 #include "daemon/operations.hpp"
 
 namespace vnet::daemon {
@@ -26,8 +27,8 @@ Outcome<void> Operations::change_network(std::size_t network, const NetworkChang
     if (lasts) changed.impaired.push_back({{in_file->impair, now.impair}, now.name});
   }
   if (change.egress) {
-    fabric().change_egress(network, *change.egress, cause, parts_.clock().now);
     now.egress = *change.egress;
+    fabric().change_egress(network, egress_rules(now_, now), cause, parts_.clock().now);
     if (lasts) changed.egress.push_back({{in_file->egress, now.egress}, now.name});
   }
   if (!changed.empty()) save(std::move(changed));

@@ -197,7 +197,7 @@ class Operations::Reload {
         change_records(slot_of(was->name), records_of(before_, *was), records_of(wanted_, wanted));
         if (was->impair != wanted.impair) fabric().impair_network(slot_of(was->name), wanted.impair, kCause, now_);
         if (was->egress != wanted.egress) {
-          fabric().change_egress(slot_of(was->name), wanted.egress, kCause, now_);
+          fabric().change_egress(slot_of(was->name), egress_rules(wanted_, wanted), kCause, now_);
           parts_.hub.end_batch();  // the resets of flows that ended
         }
       }

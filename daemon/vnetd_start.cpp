@@ -153,6 +153,7 @@ void Vnetd::recall_clients(const Startup& startup) {
 
 void Vnetd::announce() const {
   for (const std::string& line : hub_.describe()) spdlog::info("{}", line);
+  spdlog::info("{}", sockets_.describe());
   for (const ListenEntry& entry : config().listen.dgram) {
     std::fprintf(stderr,
                  "network %s at %s\n"

@@ -60,7 +60,11 @@ class Activation(harness.Case):
     def start(self, **options):
         daemon = Activated(self.folder, self.sockets, *self.arguments, **options)
         self._keep('vnetd', daemon, lambda: self.end(daemon))
-        daemon.child.wait_line('vnetd ready', harness.START_SECONDS)
+        try:
+            daemon.child.wait_line('vnetd ready', harness.START_SECONDS)
+        except AssertionError:
+            daemon.child.wait(10)  # it has said its last word, and is still on its way out
+            raise
         self.api = control.Control(daemon.control)
         return daemon
 

@@ -266,7 +266,11 @@ class Guest(harness.Case):
         gateway = nic.arp(DEFAULT_GATEWAY)
         for address, expected in addresses.items():
             source = MALLORY6 if ':' in address else '192.168.127.66'
-            self.assertEqual(self.scan(nic, gateway, source, address), expected, address)
+            found = self.scan(nic, gateway, source, address)
+            if address == ALIAS:  # the host's own services, if it has any, are there for the guest, and the API is not
+                self.assertNotIn(self.port, found)
+            else:
+                self.assertEqual(found, expected, address)
         seen = control.Control(daemon.control).get(f'/v1/nics/{MALLORY}')['in']
         arrived = seen['frames'] + sum(seen['drops'].values())
         self.assertGreaterEqual(arrived, len(addresses) * 65535, 'every SYN has arrived')
