@@ -117,8 +117,9 @@ class TcpOutbound {
   bool starved_ = false;
 
   bool recovering_ = false;
-  bool probed_ = false;  ///< the last segment was sent once more since something last came back
-  bool resend_ = false;  ///< the probe is to go
+  bool probed_ = false;      ///< the last segment was sent once more since something last came back
+  bool by_timeout_ = false;  ///< recovery began with silence: all that is sent again goes in order
+  SequenceRange urgent_;     ///< goes before all else, once more: a probe, or a repetition that was lost
   int duplicate_acks_ = 0;
   std::uint32_t recover_;           ///< recovery ends when this is acknowledged
   std::uint32_t resent_below_ = 0;  ///< holes below it have been sent again in this pass

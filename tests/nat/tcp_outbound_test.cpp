@@ -239,6 +239,24 @@ TEST_F(Outbound, AfterATimeoutWhatIsOnItsWayIsNotSentAThirdTime) {
   }
 }
 
+TEST_F(Outbound, AfterATimeoutThreeDuplicatesSayThatTheRepetitionWasLost) {
+  open(false);
+  send();
+  wait();
+  send(1);
+  wait();
+  EXPECT_EQ(send().size(), 10U);
+  ack(2000);  // and the third is lost again
+  send();
+  ack(2000);
+  ack(2000);
+  EXPECT_FALSE(out.next_run().again);
+  ack(2000);
+  EXPECT_EQ(send(1), (Segments{{2000, 1000}}));
+  ack(2000);
+  for (const auto& [position, size] : send()) EXPECT_GE(position, 10'000U) << "once";
+}
+
 TEST_F(Outbound, TheFirstTimeoutIsOneSecond_Rfc6298_2_1) {
   out.sent(kIsn, 1, now);
   EXPECT_EQ(out.next_deadline() - now, 1s);
