@@ -63,6 +63,7 @@ void TcpOutbound::on_new_ack(std::uint32_t acknowledgment, Instant now) {
   received_.drop_below(una_);
   duplicate_acks_ = 0;
   urgent_ = {};
+  open_ = true;
   window_probe_ = Duration::zero();
   if (timing_ && !sequence_before(una_, timed_)) {
     timing_ = false;

@@ -101,7 +101,7 @@ class TcpOutbound {
   void look_for_loss() noexcept;
   void enter_recovery() noexcept;
   [[nodiscard]] std::uint32_t surely_lost_below() const noexcept;
-  [[nodiscard]] bool may_probe() const noexcept { return !probed_ && !recovering_ && una_ != recover_; }
+  [[nodiscard]] bool may_probe() const noexcept { return open_ && !probed_ && !recovering_; }
   void arm(Instant now) noexcept;
 
   std::uint32_t una_;
@@ -116,6 +116,7 @@ class TcpOutbound {
   bool finishing_ = false;
   bool starved_ = false;
 
+  bool open_ = false;  ///< our SYN is acknowledged
   bool recovering_ = false;
   bool probed_ = false;      ///< the last segment was sent once more since something last came back
   bool by_timeout_ = false;  ///< recovery began with silence: all that is sent again goes in order

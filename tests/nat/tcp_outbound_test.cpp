@@ -195,6 +195,20 @@ TEST_F(Outbound, TheLastSegmentIsProbedBeforeTheTimeout_Rfc8985_7_3) {
   EXPECT_EQ(send(1).front().second, 1000U);
 }
 
+TEST_F(Outbound, ThereIsAProbeAlsoRightAfterARecovery) {
+  open(true);
+  send(1);
+  for (int i = 0; i < 4; ++i) {  // the probe, and timeouts
+    wait();
+    send(1);
+  }
+  ack(1000);
+  send(1);
+  wait();
+  EXPECT_LE(waited, 500ms) << "not the timeout, which has backed off";
+  EXPECT_EQ(send(1), (Segments{{1000, 1000}}));
+}
+
 TEST_F(Outbound, ALoneSegmentIsGivenTimeForADelayedAcknowledgment_Rfc8985_7_2) {
   open(true);
   send(1);
