@@ -45,6 +45,11 @@ std::size_t TcpOutbound::on_ack(const Ack& ack, Instant now) {
     on_new_ack(ack.acknowledgment, now);
   } else if (ack.acknowledgment == una_ && una_ != next_ && ((ack.bare && same_window) || learned)) {
     ++duplicate_acks_;
+    // After a timeout without SACK, duplicates are of what was sent again behind this: the repetition was lost, too.
+    if (duplicate_acks_ == kDuplicateAcksForLoss && by_timeout_ && !selective_ &&
+        sequence_before(una_, resent_below_)) {
+      urgent_ = {una_, sequence_min(una_ + static_cast<std::uint32_t>(mss_), data_end())};
+    }
   }
   if (acked != 0 || learned) probed_ = false;
   if (una_ != next_) look_for_loss();
@@ -57,7 +62,8 @@ void TcpOutbound::on_new_ack(std::uint32_t acknowledgment, Instant now) {
   una_ = acknowledgment;
   received_.drop_below(una_);
   duplicate_acks_ = 0;
-  resend_ = false;
+  urgent_ = {};
+  open_ = true;
   window_probe_ = Duration::zero();
   if (timing_ && !sequence_before(una_, timed_)) {
     timing_ = false;
@@ -69,7 +75,7 @@ void TcpOutbound::on_new_ack(std::uint32_t acknowledgment, Instant now) {
     return congestion_.on_acked(acked);
   }
   if (!sequence_before(una_, recover_)) {
-    recovering_ = false;
+    recovering_ = by_timeout_ = false;
     return;
   }
   resent_below_ = sequence_max(resent_below_, una_);
@@ -133,10 +139,7 @@ std::size_t TcpOutbound::pipe() const noexcept {
 }
 
 TcpOutbound::Run TcpOutbound::next_run() const noexcept {
-  if (resend_ && una_ != data_end()) {
-    const std::uint32_t last = static_cast<std::uint32_t>(std::min<std::size_t>(mss_, data_end() - una_));
-    return {data_end() - last, last, true};
-  }
+  if (urgent_.size() != 0 && sequence_before(urgent_.begin, data_end())) return {urgent_.begin, urgent_.size(), true};
   const std::size_t out = pipe();
   const std::size_t congestion_room = congestion_.size() > out ? congestion_.size() - out : 0;
   if (recovering_) {
@@ -162,11 +165,8 @@ void TcpOutbound::sent(std::uint32_t sequence, std::size_t bytes, Instant now) n
     retransmitted_ += (bytes + mss_ - 1) / mss_;
     timing_ = false;
     pass_mark_ = next_;
-    if (resend_) {
-      resend_ = false;
-    } else {
-      resent_below_ = sequence_max(resent_below_, end);
-    }
+    if (urgent_.size() == 0) resent_below_ = sequence_max(resent_below_, end);
+    urgent_ = {};
   } else if (!timing_ && !recovering_) {
     timing_ = true;
     timed_ = end;
@@ -182,7 +182,7 @@ bool TcpOutbound::fin_due() const noexcept {
   if (!finishing_ || fin_acked()) return false;
   if (next_ == end_) return true;  // never sent
   // Sent, and lost: all before it is acknowledged or sent again already.
-  if (resend_ && una_ == end_) return true;
+  if (urgent_.size() != 0 && urgent_.begin == end_) return true;
   return recovering_ && sequence_before(end_, lost_below_) && lost().size() == 0 &&
          !sequence_before(end_, resent_below_);
 }
@@ -207,15 +207,17 @@ TcpOutbound::Due TcpOutbound::expire(Instant now) noexcept {
   if (may_probe()) {
     // The first silence: the last segment again, which either gets through or shows by SACK what is missing.
     probed_ = true;
-    resend_ = true;
+    urgent_ = una_ == data_end()
+                  ? SequenceRange{una_, next_}
+                  : SequenceRange{sequence_max(una_, data_end() - static_cast<std::uint32_t>(mss_)), data_end()};
     timer_ = now + round_trip_.timeout();
     return Due::resend;
   }
   round_trip_.back_off();
   if (!recovering_ || sequence_before(recover_, next_)) congestion_.on_timeout();
-  recovering_ = true;
+  recovering_ = by_timeout_ = true;
   probed_ = true;
-  resend_ = false;
+  urgent_ = {};
   recover_ = next_;
   resent_below_ = una_;
   lost_below_ = next_;

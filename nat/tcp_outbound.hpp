@@ -101,7 +101,7 @@ class TcpOutbound {
   void look_for_loss() noexcept;
   void enter_recovery() noexcept;
   [[nodiscard]] std::uint32_t surely_lost_below() const noexcept;
-  [[nodiscard]] bool may_probe() const noexcept { return !probed_ && !recovering_ && una_ != recover_; }
+  [[nodiscard]] bool may_probe() const noexcept { return open_ && !probed_ && !recovering_; }
   void arm(Instant now) noexcept;
 
   std::uint32_t una_;
@@ -116,9 +116,11 @@ class TcpOutbound {
   bool finishing_ = false;
   bool starved_ = false;
 
+  bool open_ = false;  ///< our SYN is acknowledged
   bool recovering_ = false;
-  bool probed_ = false;  ///< the last segment was sent once more since something last came back
-  bool resend_ = false;  ///< the probe is to go
+  bool probed_ = false;      ///< the last segment was sent once more since something last came back
+  bool by_timeout_ = false;  ///< recovery began with silence: all that is sent again goes in order
+  SequenceRange urgent_;     ///< goes before all else, once more: a probe, or a repetition that was lost
   int duplicate_acks_ = 0;
   std::uint32_t recover_;           ///< recovery ends when this is acknowledged
   std::uint32_t resent_below_ = 0;  ///< holes below it have been sent again in this pass

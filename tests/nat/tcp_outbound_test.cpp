@@ -195,6 +195,20 @@ TEST_F(Outbound, TheLastSegmentIsProbedBeforeTheTimeout_Rfc8985_7_3) {
   EXPECT_EQ(send(1).front().second, 1000U);
 }
 
+TEST_F(Outbound, ThereIsAProbeAlsoRightAfterARecovery) {
+  open(true);
+  send(1);
+  for (int i = 0; i < 4; ++i) {  // the probe, and timeouts
+    wait();
+    send(1);
+  }
+  ack(1000);
+  send(1);
+  wait();
+  EXPECT_LE(waited, 500ms) << "not the timeout, which has backed off";
+  EXPECT_EQ(send(1), (Segments{{1000, 1000}}));
+}
+
 TEST_F(Outbound, ALoneSegmentIsGivenTimeForADelayedAcknowledgment_Rfc8985_7_2) {
   open(true);
   send(1);
@@ -237,6 +251,24 @@ TEST_F(Outbound, AfterATimeoutWhatIsOnItsWayIsNotSentAThirdTime) {
     }
     EXPECT_EQ(out.retransmitted(), before);
   }
+}
+
+TEST_F(Outbound, AfterATimeoutThreeDuplicatesSayThatTheRepetitionWasLost) {
+  open(false);
+  send();
+  wait();
+  send(1);
+  wait();
+  EXPECT_EQ(send().size(), 10U);
+  ack(2000);  // and the third is lost again
+  send();
+  ack(2000);
+  ack(2000);
+  EXPECT_FALSE(out.next_run().again);
+  ack(2000);
+  EXPECT_EQ(send(1), (Segments{{2000, 1000}}));
+  ack(2000);
+  for (const auto& [position, size] : send()) EXPECT_GE(position, 10'000U) << "once";
 }
 
 TEST_F(Outbound, TheFirstTimeoutIsOneSecond_Rfc6298_2_1) {

@@ -133,8 +133,9 @@ TEST(EgressSimulation, EveryByteArrivesDespiteStalls) {
   every_byte_arrives({.link = {.stall = 0.01, .stall_time = 500ms}}, 7000, 40);
 }
 TEST(EgressSimulation, EveryByteArrivesDespiteEverything) {
-  every_byte_arrives({.link = {.loss = 0.1, .duplicate = 0.1, .latency = 5ms, .jitter = 10ms, .stall = 0.005}}, 8000,
-                     80);
+  every_byte_arrives(
+      {.link = {.loss = 0.1, .duplicate = 0.1, .latency = 5ms, .jitter = 10ms, .stall = 0.005}, .patience = 25s}, 8000,
+      80);
 }
 
 /// Whatever breaks off, at whatever time: what arrived is the beginning of what was sent, and nothing is left.

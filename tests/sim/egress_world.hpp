@@ -160,10 +160,15 @@ class EgressWorld {
     adopt(c);
   }
 
+  /// Finds the host's end of a connection as soon as it is there.
   void adopt(Connection& c) {
-    if (c.remote || host.tcp.size() <= adopted_) return;
-    c.remote = host.tcp[adopted_++];
-    c.write_at = now;
+    if (c.remote) return;
+    egress().tcp().for_each([&](const nat::TcpSplice& splice) {
+      if (splice.flow().remote_port != c.flow.local_port) return;
+      const auto is_its = [&](const auto& remote) { return remote->id == splice.id(); };
+      c.remote = *std::ranges::find_if(host.tcp, is_its);
+      c.write_at = now;
+    });
   }
 
   /// When the guest does what it would do at `when`.
@@ -211,14 +216,16 @@ class EgressWorld {
     TcpRemote& remote = *c.remote;
     if (remote.closed()) return;
     if (!remote.is_made()) {
-      c.write_at = now + 100us;
+      c.write_at = now + 1ms;
       return;
     }
     const std::string_view piece = c.talk.down.substr(c.written, c.talk.piece);
     if (!piece.empty()) remote.write(piece);
     c.written += piece.size();
-    if (c.written < c.talk.down.size() || (c.talk.host_ends_last && !remote.ended())) {
+    if (c.written < c.talk.down.size()) {
       c.write_at = now + c.talk.pause;
+    } else if (c.talk.host_ends_last && !remote.ended()) {
+      c.write_at = now + 10ms;
     } else if (!std::exchange(c.finished, true)) {
       remote.finish();
     }
@@ -324,7 +331,6 @@ class EgressWorld {
   network::Fabric fabric_;
   l2::PortId port_ = l2::kNoPort;
   std::vector<std::unique_ptr<Connection>> connections_;
-  std::size_t adopted_ = 0;
   std::multimap<Instant, Bytes> to_fabric_;
   std::multimap<Instant, Bytes> to_guest_;
   std::deque<Bytes> queue_;
