@@ -4,6 +4,7 @@
 #include <array>
 #include <utility>
 
+#include "nat/icmp_answer.hpp"
 #include "packet/ip.hpp"
 #include "packet/transport.hpp"
 
@@ -16,23 +17,52 @@ constexpr int kBatchesPerTurn = 4;
 /// Bytes of an echo's type, code, checksum and identifier.
 constexpr std::size_t kEchoHeader = 6;
 
+enum class EchoSide : std::uint8_t { request, reply };
+
 bool is_ipv4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
 
-/// The ICMP error of an error of our own system's about a datagram (RFC 1812, 5.2.7.1; RFC 4443, 3.1).
-IcmpError to_icmp(HostError error, bool ipv4, std::size_t mtu) noexcept {
-  constexpr std::uint8_t kNet4 = 0, kHost4 = 1, kPort4 = 3, kTooBig4 = 4;
-  constexpr std::uint8_t kNoRoute6 = 0, kAddress6 = 3, kPort6 = 4;
-  const auto code = [&](std::uint8_t v4, std::uint8_t v6) {
-    return ipv4 ? IcmpError{icmp_type::kUnreachable, v4} : IcmpError{icmp6_type::kUnreachable, v6};
-  };
-  switch (error) {
-    case HostError::refused: return code(kPort4, kPort6);
-    case HostError::net_unreachable: return code(kNet4, kNoRoute6);
-    case HostError::prohibited: return code(kProhibitedCode4, kProhibitedCode6);
-    case HostError::too_big:
-      return ipv4 ? IcmpError{icmp_type::kUnreachable, kTooBig4, static_cast<std::uint32_t>(mtu)}
-                  : IcmpError{icmp6_type::kPacketTooBig, 0, static_cast<std::uint32_t>(mtu)};
-    default: return code(kHost4, kAddress6);
+/// The IP packet of a datagram: UDP, or an echo message whose identifier is the port of the guest's side.
+template <typename Address>
+void put_packet(FrameBuilder& frame, DatagramKind kind, const Address& from, const Address& to, std::uint16_t from_port,
+                std::uint16_t to_port, EchoSide echo, ByteView payload) {
+  constexpr bool kV4 = std::is_same_v<Address, Ipv4Address>;
+  std::uint8_t protocol = ip_protocol::kUdp;
+  if (kind == DatagramKind::udp) {
+    frame.append_payload(payload);
+    frame.prepend_udp(from, to, from_port, to_port);
+  } else {
+    const bool asks = echo == EchoSide::request;
+    ByteWriter out{frame.payload_room()};
+    out.u8(kV4 ? (asks ? icmp_type::kEchoRequest : icmp_type::kEchoReply)
+               : (asks ? icmp6_type::kEchoRequest : icmp6_type::kEchoReply));
+    out.u8(0);
+    out.be16(0);
+    out.be16(asks ? from_port : to_port);
+    out.bytes(payload);
+    if (out.ok()) frame.commit_payload(out.position());
+    if constexpr (kV4) {
+      protocol = ip_protocol::kIcmp;
+      frame.fill_icmp_checksum();
+    } else {
+      protocol = ip_protocol::kIcmp6;
+      frame.fill_icmp6_checksum(from, to);
+    }
+  }
+  if constexpr (kV4) {
+    frame.prepend_ipv4(from, to, protocol);
+  } else {
+    frame.prepend_ipv6(from, to, protocol);
+  }
+}
+
+/// The same for endpoints of either family; both are of one.
+void put_packet(FrameBuilder& frame, DatagramKind kind, const Endpoint& from, const Endpoint& to, EchoSide echo,
+                ByteView payload) {
+  if (const auto* const v4 = std::get_if<Ipv4Address>(&from.address)) {
+    put_packet(frame, kind, *v4, std::get<Ipv4Address>(to.address), from.port, to.port, echo, payload);
+  } else {
+    put_packet(frame, kind, std::get<Ipv6Address>(from.address), std::get<Ipv6Address>(to.address), from.port, to.port,
+               echo, payload);
   }
 }
 
@@ -172,35 +202,8 @@ void DatagramFlows::deliver(Flow& flow, const InDatagram& datagram) {
   const auto source = policy_.guest_source(datagram.from.address);
   if (!source || source->index() != flow.view.key.guest.index()) return;
   FrameBuilder frame{wire_.room(datagram.payload.size() + kEchoHeader)};
-  const auto put = [&](const auto& from, const auto& to) {
-    if (flow.view.key.kind == DatagramKind::udp) {
-      frame.append_payload(datagram.payload);
-      frame.prepend_udp(from, to, datagram.from.port, flow.view.key.port);
-      return ip_protocol::kUdp;
-    }
-    constexpr bool kV4 = std::is_same_v<std::decay_t<decltype(from)>, Ipv4Address>;
-    ByteWriter out{frame.payload_room()};
-    out.u8(kV4 ? icmp_type::kEchoReply : icmp6_type::kEchoReply);
-    out.u8(0);
-    out.be16(0);
-    out.be16(flow.view.key.port);
-    out.bytes(datagram.payload);
-    if (out.ok()) frame.commit_payload(out.position());
-    if constexpr (kV4) {
-      frame.fill_icmp_checksum();
-    } else {
-      frame.fill_icmp6_checksum(from, to);
-    }
-    return kV4 ? ip_protocol::kIcmp : ip_protocol::kIcmp6;
-  };
-  if (const auto* const v4 = std::get_if<Ipv4Address>(&*source)) {
-    const auto to = std::get<Ipv4Address>(flow.view.key.guest);
-    frame.prepend_ipv4(*v4, to, put(*v4, to));
-  } else {
-    const auto& from = std::get<Ipv6Address>(*source);
-    const auto& to = std::get<Ipv6Address>(flow.view.key.guest);
-    frame.prepend_ipv6(from, to, put(from, to));
-  }
+  put_packet(frame, flow.view.key.kind, {*source, datagram.from.port}, {flow.view.key.guest, flow.view.key.port},
+             EchoSide::reply, datagram.payload);
   ++counters_.to_guests;
   flow.view.bytes_to_guest += datagram.payload.size();
   wire_.send(frame, flow.view.mac, is_ipv4(*source));
@@ -223,39 +226,11 @@ void DatagramFlows::tell_error(const Flow& flow, const DatagramError& error) {
   std::array<std::uint8_t, 2048> storage;
   FrameBuilder quote{storage};
   const ByteView payload = error.payload.first(std::min<std::size_t>(error.payload.size(), 1400));
-  const auto put = [&](const auto& from, const auto& target) {
-    if (flow.view.key.kind == DatagramKind::udp) {
-      quote.append_payload(payload);
-      quote.prepend_udp(from, target, flow.view.key.port, error.to.port);
-      return ip_protocol::kUdp;
-    }
-    constexpr bool kV4 = std::is_same_v<std::decay_t<decltype(from)>, Ipv4Address>;
-    ByteWriter out{quote.payload_room()};
-    out.u8(kV4 ? icmp_type::kEchoRequest : icmp6_type::kEchoRequest);
-    out.u8(0);
-    out.be16(0);
-    out.be16(flow.view.key.port);
-    out.bytes(payload);
-    quote.commit_payload(out.position());
-    if constexpr (kV4) {
-      quote.fill_icmp_checksum();
-    } else {
-      quote.fill_icmp6_checksum(from, target);
-    }
-    return kV4 ? ip_protocol::kIcmp : ip_protocol::kIcmp6;
-  };
-  if (ipv4) {
-    const auto from = std::get<Ipv4Address>(flow.view.key.guest);
-    const auto target = std::get<Ipv4Address>(*to);
-    quote.prepend_ipv4(from, target, put(from, target));
-  } else {
-    const auto& from = std::get<Ipv6Address>(flow.view.key.guest);
-    const auto& target = std::get<Ipv6Address>(*to);
-    quote.prepend_ipv6(from, target, put(from, target));
-  }
+  put_packet(quote, flow.view.key.kind, {flow.view.key.guest, flow.view.key.port}, {*to, error.to.port},
+             EchoSide::request, payload);
   FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*reporter))};
   const IcmpError message = error.offender ? IcmpError{error.icmp_type, error.icmp_code, error.icmp_info}
-                                           : to_icmp(error.error, ipv4, setup_.mtu);
+                                           : answer_to(error.error, *to, setup_.mtu);
   build_icmp_error(frame, *reporter, flow.view.key.guest, message, quote.bytes());
   ++counters_.errors;
   wire_.send(frame, flow.view.mac, ipv4);

@@ -4,11 +4,14 @@
 // talks to: the mapping is endpoint-independent (RFC 4787, REQ-1), and so is the filtering, because whoever may reach
 // the host's socket is a matter of the host's own firewall (REQ-8, first choice). ICMP errors that the host is told of
 // are passed on to the guest, quoting a datagram of the guest's as it would have looked on the wire; they end nothing
-// (REQ-12). Datagrams larger than the guest's MTU are sent to it in fragments.
+// (REQ-12).
 //
 // A flow ends when it was idle for too long; only what the guest sends counts (REQ-6). At a guest's limit the one that
 // it has not used for longest makes room: a resolver or a game opens hundreds of ports and seldom looks back. At the
 // limit of all the newcomer is refused.
+//
+// Not supported: fragments. A datagram that is larger than the guest's MTU goes to it whole, and is for its link to
+// take or not.
 #pragma once
 
 #include <array>
@@ -139,15 +142,6 @@ class DatagramFlows {
     SipHashKey key;
     std::size_t operator()(const DatagramKey& of) const noexcept;
   };
-  struct IdHash {
-    std::size_t operator()(FlowId id) const noexcept { return mix64(static_cast<std::uint64_t>(id)); }
-  };
-  struct AddressHash {
-    std::size_t operator()(const IpAddress& address) const noexcept {
-      return std::visit([](const auto& a) { return std::hash<std::decay_t<decltype(a)>>{}(a); }, address);
-    }
-  };
-
   [[nodiscard]] Result<Flow*, HostError> find_or_open(const Datagram& datagram, Instant now);
   void send_out(Flow& flow);
   void receive(Flow& flow);
@@ -166,10 +160,10 @@ class DatagramFlows {
   HostSockets& sockets_;
   const EgressPolicy& policy_;
   NewId new_id_;
-  std::unordered_map<FlowId, Flow, IdHash> flows_;
+  std::unordered_map<FlowId, Flow> flows_;
   std::array<std::size_t, 2> sizes_{};  ///< of each kind
   std::unordered_map<DatagramKey, FlowId, KeyHash> by_key_;
-  std::unordered_map<IpAddress, Lru, AddressHash> by_guest_;
+  std::unordered_map<IpAddress, Lru> by_guest_;
   std::vector<FlowId> touched_;
   std::vector<FlowId> waiting_;  ///< readable, and their guest's port or the outbox was full
   FlowTimers timers_;

@@ -2,34 +2,17 @@
 
 #include <array>
 
+#include "nat/icmp_answer.hpp"
 #include "packet/transport.hpp"
 
 namespace vnet::nat {
 namespace {
 
-constexpr std::uint8_t kNetUnreachable4 = 0, kHostUnreachable4 = 1;
 /// The dynamic ports (RFC 6335, 6), of which no service of the gateway's is one.
 constexpr std::uint16_t kFirstFreePort = 49'152;
 constexpr std::size_t kFreePorts = 65'536 - kFirstFreePort;
-constexpr std::uint8_t kNoRoute6 = 0, kAddressUnreachable6 = 3;
 
 bool is_v4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
-
-/// A destination unreachable message in the family of `about`.
-IcmpError unreachable(const IpAddress& about, std::uint8_t code4, std::uint8_t code6) noexcept {
-  return is_v4(about) ? IcmpError{icmp_type::kUnreachable, code4} : IcmpError{icmp6_type::kUnreachable, code6};
-}
-
-/// What a guest is told when the host cannot open a way to `to`. Out of resources is said as "prohibited" (RFC 5508,
-/// REQ-8).
-IcmpError answer_to(HostError error, const IpAddress& to) noexcept {
-  switch (error) {
-    case HostError::prohibited:
-    case HostError::no_resources: return unreachable(to, kProhibitedCode4, kProhibitedCode6);
-    case HostError::net_unreachable: return unreachable(to, kNetUnreachable4, kNoRoute6);
-    default: return unreachable(to, kHostUnreachable4, kAddressUnreachable6);
-  }
-}
 
 IcmpError time_exceeded(const IpAddress& about) noexcept {
   return {is_v4(about) ? icmp_type::kTimeExceeded : icmp6_type::kTimeExceeded, 0};
@@ -81,9 +64,7 @@ std::optional<EgressRefusal> Egress::route(const MacAddress& mac, const Packet& 
     case ip_protocol::kUdp: return take_udp(mac, packet, hops, now);
     case ip_protocol::kIcmp:
     case ip_protocol::kIcmp6: return take_icmp(mac, packet, hops, now);
-    default:
-      return EgressRefusal{DropReason::no_service,
-                           unreachable(packet.destination(), kProhibitedCode4, kProhibitedCode6)};
+    default: return EgressRefusal{DropReason::no_service, unreachable(packet.destination(), kProhibited)};
   }
 }
 
@@ -93,9 +74,9 @@ std::optional<EgressRefusal> Egress::judge(EgressProtocol protocol, const IpAddr
   if (verdict == EgressVerdict::allowed) return std::nullopt;
   EgressRefusal refusal{DropReason::egress_denied};
   if (verdict == EgressVerdict::inside) {  // nobody of that address is here
-    refusal = {DropReason::no_route, unreachable(to, kHostUnreachable4, kAddressUnreachable6)};
+    refusal = {DropReason::no_route, unreachable(to, kHostUnreachable)};
   } else if (is_answered(verdict)) {
-    refusal.answer = unreachable(to, kProhibitedCode4, kProhibitedCode6);
+    refusal.answer = unreachable(to, kProhibited);
   }
   return refusal;
 }
@@ -132,7 +113,7 @@ std::optional<EgressRefusal> Egress::take_tcp(const MacAddress& mac, const Packe
     tcp_.refuse(flow, mac, *segment);
     return EgressRefusal{host.error() == HostError::refused ? DropReason::no_service : DropReason::egress_limit};
   }
-  return EgressRefusal{DropReason::no_route, answer_to(host.error(), flow.local)};
+  return EgressRefusal{DropReason::no_route, answer_to(host.error(), flow.local, config_.mtu)};
 }
 
 template <typename Packet>
@@ -192,7 +173,7 @@ std::optional<EgressRefusal> Egress::send(const DatagramFlows::Datagram& datagra
   if (taken) return std::nullopt;
   const bool limited = taken.error() == HostError::no_resources;
   return EgressRefusal{limited ? DropReason::egress_limit : DropReason::no_route,
-                       answer_to(taken.error(), datagram.to.address)};
+                       answer_to(taken.error(), datagram.to.address, config_.mtu)};
 }
 
 void Egress::on_host(FlowId id, HostEvents events, Instant now) {
@@ -269,7 +250,7 @@ void Egress::tell_refused(const TcpSplice& splice, HostError error) {
   FrameBuilder quote{storage};
   prepend_tcp(quote, reversed, syn);
   FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*source))};
-  build_icmp_error(frame, *source, flow.remote, answer_to(error, flow.local), quote.bytes());
+  build_icmp_error(frame, *source, flow.remote, answer_to(error, flow.local, config_.mtu), quote.bytes());
   wire_.send(frame, splice.guest(), is_v4(flow.local));
 }
 

@@ -110,17 +110,6 @@ class TcpFlows {
     SipHashKey key;
     std::size_t operator()(const TcpFlow& flow) const noexcept { return hash_flow(flow, key); }
   };
-  struct IdHash {
-    std::size_t operator()(FlowId id) const noexcept { return mix64(static_cast<std::uint64_t>(id)); }
-  };
-  struct AddressHash {
-    std::size_t operator()(const IpAddress& address) const noexcept {
-      return std::visit([](const auto& a) { return std::hash<std::decay_t<decltype(a)>>{}(a); }, address);
-    }
-  };
-  struct MacHash {
-    std::size_t operator()(const MacAddress& mac) const noexcept { return mix64(mac.to_u64()); }
-  };
   struct Share {
     std::size_t flows = 0;
     std::size_t half_open = 0;
@@ -142,9 +131,9 @@ class TcpFlows {
   GuestWire& wire_;
   WindowBudget& budget_;
   OnRefused on_refused_;
-  std::unordered_map<FlowId, Entry, IdHash> by_id_;
+  std::unordered_map<FlowId, Entry> by_id_;
   std::unordered_map<TcpFlow, FlowId, FlowHash> by_flow_;
-  std::unordered_map<IpAddress, Share, AddressHash> shares_;  ///< as many as guests with connections
+  std::unordered_map<IpAddress, Share> shares_;  ///< as many as guests with connections
   std::size_t half_open_ = 0;
   std::deque<FlowId> time_wait_;  ///< the oldest first; some may be gone
   std::size_t waiting_ = 0;
@@ -152,7 +141,7 @@ class TcpFlows {
   std::vector<std::vector<ByteView>> pieces_;
   std::size_t pieces_used_ = 0;
   std::deque<FlowId> ready_;
-  std::unordered_map<MacAddress, std::deque<FlowId>, MacHash> parked_;  ///< until the guest's port has room
+  std::unordered_map<MacAddress, std::deque<FlowId>> parked_;  ///< until the guest's port has room
   FlowTimers timers_;
   TcpFlowCounters counters_;
 };

@@ -130,11 +130,6 @@ class Gateway final : private TcpOutput {
     MacAddress mac;
     Instant seen{};
   };
-  struct IpHash {
-    std::size_t operator()(const IpAddress& address) const noexcept {
-      return std::visit([](const auto& a) { return std::hash<std::decay_t<decltype(a)>>{}(a); }, address);
-    }
-  };
 
   const NetworkConfig& config_;
   Random& random_;
@@ -142,7 +137,7 @@ class Gateway final : private TcpOutput {
   nat::Egress* egress_ = nullptr;
   Outbox outbox_;
   TokenBucket errors_{kIcmpErrorsPerSecond, kIcmpErrorBurst};
-  std::unordered_map<IpAddress, Neighbor, IpHash> neighbors_;
+  std::unordered_map<IpAddress, Neighbor> neighbors_;
   TcpServer tcp_;
   NameService dns_;
   NicNames names_;
