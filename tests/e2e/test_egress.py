@@ -98,11 +98,18 @@ class Tcp(Egress):
         guest = self.guest('--pcap', capture)
         self.both_ways(guest, 4 * MIB, [WORLD4])
         self.daemon.stop()
-        odd = ('tcp.analysis.retransmission || tcp.analysis.lost_segment || tcp.analysis.out_of_order || '
-               'tcp.analysis.zero_window_probe || tcp.checksum.status == 0 || ip.checksum.status == 0')
-        found = processes.run(['tshark', '-r', capture, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE',
-                               '-Y', f'frame.interface_name contains "gateway" && tcp.port == {peer.PORT} && ({odd})'], 60)
-        self.assertNotRegex(found.stdout, r'(?m)^ *\d+ ')
+        # On a busy machine a process may be away for longer than a sender's shortest timer (a few milliseconds for the
+        # guest's kernel, whose tail probe it is then): what follows such a silence is explained by it.
+        repeated = '(tcp.analysis.retransmission || tcp.analysis.out_of_order) && tcp.time_delta < 0.005'
+        odd = (f'({repeated}) || tcp.analysis.lost_segment || tcp.analysis.zero_window_probe || '
+               'tcp.checksum.status == 0 || ip.checksum.status == 0')
+        # Each frame is in the capture twice, at the NIC and at the gateway: one side of it, or all would be repetitions.
+        gateway = self.folder / 'gateway.pcapng'
+        processes.run(['tshark', '-r', capture, '-w', gateway, '-Y', 'frame.interface_name contains "gateway" && '
+                       f'tcp.port == {peer.PORT}'], 60)
+        look = ['tshark', '-r', gateway, '-o', 'tcp.check_checksum:TRUE', '-o', 'ip.check_checksum:TRUE', '-Y']
+        self.assertGreater(len(processes.run([*look, 'tcp'], 60).stdout.splitlines()), 1000)
+        self.assertNotRegex(processes.run([*look, odd], 60).stdout, r'(?m)^ *\d+ ')
 
 
 class Datagrams(Egress):
