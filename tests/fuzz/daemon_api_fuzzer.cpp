@@ -40,17 +40,30 @@ EventLoop& loop() {
   return the_loop;
 }
 
+struct NoFlows final : HostListener {
+  void on_host(nat::FlowId, nat::HostEvents) override {}
+  void on_host_batch_end() override {}
+};
+
+SystemSockets& sockets() {
+  static NoFlows no_flows;
+  static SystemSockets the_sockets{loop(), no_flows};
+  return the_sockets;
+}
+
 struct Switch {
   network::Fabric fabric{network_configs(file()), nic_configs(file()), 1};
   Hub hub{fabric, loop(), [](std::string_view) {}};
   std::function<Moment()> clock = [] { return Moment{loop().now(), 1'795'366'449'123}; };
   NameForwarding names{file(), fabric, loop(), [] { return loop().now(); }, [] {}, [](std::string_view) {}};
+  Forwards forwards{{fabric, sockets(), loop(), [] { return loop().now(); }, [] {}}};
   Captures captures{fabric, clock};
   std::unique_ptr<LeaseStore> leases;
   std::unique_ptr<RuntimeStore> store;
-  Operations operations{file(), file(), {fabric, hub, names, captures, leases, store, clock, [](std::string_view) {}}};
+  Operations operations{
+      file(), file(), {fabric, hub, names, forwards, captures, leases, store, clock, [](std::string_view) {}}};
   EventBacklog backlog{1000};
-  Api api{{fabric, hub, captures, operations, backlog, clock, [] { return Outcome<Reloaded>{Reloaded{}}; },
+  Api api{{fabric, hub, captures, forwards, operations, backlog, clock, [] { return Outcome<Reloaded>{Reloaded{}}; },
            [](dgram::Fd, const std::string&) {}, [] { return http::ServerCounters{}; }, [] { return std::size_t{0}; },
            64}};
 };
@@ -97,7 +110,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!target) continue;
     request.path = std::move(target->path);
     request.query = std::move(target->query);
-    // Nothing is written to this machine's files.
+    // Nothing is written to this machine's files, and nothing listens at its ports.
+    if (request.body.find("listen") != std::string::npos || request.body.find("local") != std::string::npos) continue;
     if (request.method == "POST" && request.body.find("file") != std::string::npos) continue;
     if (request.body.find("dgram") != std::string::npos || request.body.find('\\') != std::string::npos) continue;
     http::Response response = under_test.api.handle(request);
