@@ -35,10 +35,11 @@ Command decide_add(const Given& given, const std::string& folder, bool json) {
 void add_add(CommandTree& tree, CLI::App& forward) {
   CLI::App& add = tree.add(forward, "add", "Listen on the daemon's host, and lead connections to a guest",
                            "  vnet forward add tcp 127.0.0.1:2222 192.168.127.2:22\n"
+                           "  vnet forward add udp 127.0.0.1:5353 192.168.127.2:53\n"
                            "  vnet forward add tcp unix:ssh.sock 192.168.127.2:22\n"
                            "  vnet forward add tcp 0.0.0.0:8080 10.0.0.5:80 --network lab --proxy-protocol 2");
   const auto given = std::make_shared<Given>();
-  add.add_option("proto", given->proto, "tcp")->type_name("PROTO");
+  add.add_option("proto", given->proto, "tcp or udp")->type_name("PROTO");
   add.add_option("listen", given->listen, "An address and a port of the host, or unix: and a path")
       ->type_name("LISTEN");
   add.add_option("to", given->to, "The guest's address and port")->type_name("TO");

@@ -32,20 +32,6 @@ void look_at(const Json& object, std::string_view member, const std::string& poi
   if (value != object.end() && !asks_for_nothing(*value)) found.push_back(child_pointer(pointer, member));
 }
 
-/// Forwards are made for tcp only.
-std::vector<std::string> udp_forwards(const Json& document) {
-  std::vector<std::string> found;
-  const Json networks = document.value("networks", Json::array());
-  for (std::size_t i = 0; i < networks.size(); ++i) {
-    const Json forwards = networks[i].value("forwards", Json::array());
-    for (std::size_t k = 0; k < forwards.size(); ++k) {
-      if (forwards[k].value("proto", "tcp") != "udp") continue;
-      found.push_back(child_pointer(child_pointer(child_pointer("/networks", i), "forwards"), k));
-    }
-  }
-  return found;
-}
-
 }  // namespace
 
 std::vector<std::string> features_not_in_effect(const Json& document) {
@@ -63,7 +49,6 @@ std::vector<std::string> features_not_in_effect(const Json& document) {
       look_at((*part)[i], feature.member, child_pointer(pointer, i), found);
     }
   }
-  for (const std::string& pointer : udp_forwards(document)) found.push_back(pointer);
   return found;
 }
 

@@ -1,4 +1,4 @@
-// Forwards: sockets of the host that lead to a guest's port, over TCP.
+// Forwards: sockets of the host that lead to a guest's port.
 //
 // A connection that comes to such a socket is carried on to the guest by the network's egress, which sees to the rest
 // of its life: see nat/egress.hpp, also for whom the guest sees as its client. Whether the network lets its guests out
@@ -6,14 +6,14 @@
 //
 // A guest that nobody knows is asked for by ARP or Neighbor Discovery. Meanwhile the connections wait, at most
 // kMaxWaiting for each forward and each for as long as a guest has to answer a SYN, and are reset then. So a client may
-// connect while its VM still boots.
+// connect while its VM still boots. Datagrams wait, as many as the kernel holds for a socket: see
+// nat/datagram_calls.hpp.
 //
-// Limits: kMaxForwards; kAcceptsPerTurn connections are accepted before others have their turn. Those beyond a limit
-// are reset and counted. Not supported: UDP.
+// Limits: kMaxForwards. Connections beyond a limit are reset and counted. A UDP forward at the wildcard address answers
+// from the address that the host's routes choose, which on a host with several may not be the one that was asked.
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -30,11 +30,12 @@
 
 namespace vnet::daemon {
 
+class ForwardDoor;
+
 class Forwards {
  public:
   static constexpr std::size_t kMaxForwards = 1024;
   static constexpr std::size_t kMaxWaiting = 64;
-  static constexpr int kAcceptsPerTurn = 64;
   static constexpr Duration kPatience = nat::TcpTimes{}.opening;
   /// Between two questions for one guest (RFC 4861, 10: RETRANS_TIMER).
   static constexpr Duration kAskInterval = std::chrono::seconds{1};
@@ -53,10 +54,12 @@ class Forwards {
     std::string id;
     std::size_t network = 0;
     Forward forward;
-    bool ready = false;  ///< it is known where the guest is
-    std::size_t waiting = 0;
-    std::uint64_t accepted = 0;
-    std::uint64_t refused = 0;  ///< reset because of a limit, or because the guest was not there in time
+    bool ready = false;          ///< it is known where the guest is
+    std::size_t waiting = 0;     ///< connections; of UDP, 1 when datagrams wait
+    std::uint64_t accepted = 0;  ///< connections; of UDP, clients
+    /// Connections reset because of a limit, or because the guest was not there in time; datagrams of clients that
+    /// cannot be shown to it.
+    std::uint64_t refused = 0;
   };
 
   explicit Forwards(Parts parts);
@@ -73,7 +76,7 @@ class Forwards {
   /// there is none.
   bool close(std::string_view id);
   /// The id of the forward that listens there; nothing: none does.
-  [[nodiscard]] std::optional<std::string> find(const EndpointOrUnix& listen) const;
+  [[nodiscard]] std::optional<std::string> find(Protocol proto, const EndpointOrUnix& listen) const;
   [[nodiscard]] std::vector<Running> running() const;
   /// The listening descriptors by forward_key, for a successor.
   [[nodiscard]] std::vector<std::pair<std::string, int>> listening() const;
@@ -86,12 +89,8 @@ class Forwards {
   void expire(Instant now);
 
  private:
-  class Door;
-
-  void carry_on(Door& door, Instant now);
-
   Parts parts_;
-  std::vector<std::unique_ptr<Door>> doors_;
+  std::vector<std::unique_ptr<ForwardDoor>> doors_;
   std::uint64_t next_id_ = 1;
 };
 

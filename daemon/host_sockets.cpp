@@ -79,6 +79,11 @@ Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::open_udp(
   return start(std::make_unique<HostDatagram>(poll_, id, std::move(fd), room_));
 }
 
+Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::adopt_udp(nat::FlowId id, dgram::Fd fd) {
+  if (!fd || !has_room()) return fail(refuse(EMFILE));
+  return start(std::make_unique<HostDatagram>(poll_, id, std::move(fd), room_));
+}
+
 Result<std::unique_ptr<nat::DatagramSocket>, HostError> SystemSockets::open_echo(nat::FlowId id,
                                                                                  const IpAddress& family) {
   if (!has_room()) return fail(refuse(EMFILE));

@@ -50,6 +50,9 @@ class SystemSockets final : public nat::HostSockets {
   [[nodiscard]] Result<std::unique_ptr<nat::TcpSocket>, nat::HostError> adopt(nat::FlowId id, dgram::Fd fd,
                                                                               ByteView prefix = {});
 
+  /// A UDP socket that is bound already.
+  [[nodiscard]] Result<std::unique_ptr<nat::DatagramSocket>, nat::HostError> adopt_udp(nat::FlowId id, dgram::Fd fd);
+
   /// A line for the log: how many there may be, and what the system is capable of.
   [[nodiscard]] std::string describe() const;
   /// Flows that have a socket.

@@ -23,10 +23,7 @@ Problems Operations::problems_with(std::size_t network, const Forward& forward) 
 }
 
 Outcome<std::string> Operations::add_forward(std::size_t network, const Forward& forward) {
-  if (forward.proto != Protocol::tcp) {
-    return fail(Refusal{Refusal::Kind::invalid, "/proto", found_expected("udp", "tcp: others are not forwarded yet")});
-  }
-  if (const auto known = parts_.forwards.find(forward.listen)) {
+  if (const auto known = parts_.forwards.find(forward.proto, forward.listen)) {
     return fail(Refusal{Refusal::Kind::conflict, "/listen", "forward " + *known + " listens there already"});
   }
   if (const Problems problems = problems_with(network, forward); !problems.empty()) {

@@ -91,6 +91,7 @@ class Operations::Reload {
     remove_networks();
     open_sockets();
     open_forwards();
+    fabric().end_host_events(now_);  // resets of flows that the new rules have ended
     parts_.hub.end_batch();
   }
 
@@ -312,7 +313,7 @@ class Operations::Reload {
     for (std::size_t i = 0; i < wanted_.networks.size(); ++i) {
       const auto& forwards = wanted_.networks[i].forwards;
       for (std::size_t k = 0; k < forwards.size(); ++k) {
-        if (forwards[k].proto != Protocol::tcp || parts_.forwards.find(forwards[k].listen)) continue;
+        if (parts_.forwards.find(forwards[k].proto, forwards[k].listen)) continue;
         if (const auto bound = parts_.forwards.try_open(forwards[k]); !bound) {
           problems.add("/networks/" + std::to_string(i) + "/forwards/" + std::to_string(k) + "/listen",
                        bound.error().to_string());
@@ -335,7 +336,7 @@ class Operations::Reload {
   void open_forwards() {
     for (const Network& wanted : wanted_.networks) {
       for (const Forward& forward : wanted.forwards) {
-        if (forward.proto != Protocol::tcp || parts_.forwards.find(forward.listen)) continue;
+        if (parts_.forwards.find(forward.proto, forward.listen)) continue;
         if (const auto opened = parts_.forwards.open(slot_of(wanted.name), forward); !opened) {
           parts_.notice(opened.error().to_string());
         }

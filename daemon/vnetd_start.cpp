@@ -126,7 +126,6 @@ void Vnetd::open_forwards(Startup& startup) {
   };
   for (std::size_t i = 0; i < startup.now.networks.size(); ++i) {
     for (const Forward& forward : startup.now.networks[i].forwards) {
-      if (forward.proto != Protocol::tcp) continue;
       const auto opened = forwards_.open(i, forward, inherited(forward));
       if (opened) continue;
       const std::string place = "/networks/" + std::to_string(i) + "/forwards: " + opened.error().to_string();

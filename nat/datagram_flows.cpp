@@ -21,6 +21,12 @@ enum class EchoSide : std::uint8_t { request, reply };
 
 bool is_ipv4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
 
+/// Of the IP packet that carries so much.
+std::size_t packet_size(DatagramKind kind, const IpAddress& family, std::size_t payload) noexcept {
+  return payload + (is_ipv4(family) ? Ipv4Packet::kMinHeaderSize : Ipv6Packet::kHeaderSize) +
+         (kind == DatagramKind::udp ? UdpDatagram::kHeaderSize : kEchoHeader);
+}
+
 /// The IP packet of a datagram: UDP, or an echo message whose identifier is the port of the guest's side.
 template <typename Address>
 void put_packet(FrameBuilder& frame, DatagramKind kind, const Address& from, const Address& to, std::uint16_t from_port,
@@ -84,7 +90,8 @@ DatagramFlows::DatagramFlows(const Setup& setup, GuestWire& wire, HostSockets& s
       sockets_(sockets),
       policy_(policy),
       new_id_(std::move(new_id)),
-      by_key_(16, KeyHash{setup.key}) {}
+      by_key_(16, KeyHash{setup.key}),
+      large_(wire, setup.key) {}
 
 Result<DatagramFlows::Flow*, HostError> DatagramFlows::find_or_open(const Datagram& datagram, Instant now) {
   if (const auto known = by_key_.find(datagram.from); known != by_key_.end()) return &flows_.at(known->second);
@@ -146,6 +153,7 @@ void DatagramFlows::on_host(FlowId id, HostEvents events, Instant) {
 }
 
 void DatagramFlows::end_batch(Instant) {
+  large_.flush(setup_.mtu);
   for (const FlowId id : std::exchange(waiting_, {})) {
     const auto found = flows_.find(id);
     if (found == flows_.end()) continue;
@@ -185,7 +193,7 @@ void DatagramFlows::send_out(Flow& flow) {
 
 void DatagramFlows::receive(Flow& flow) {
   for (int batch = 0; batch < kBatchesPerTurn; ++batch) {
-    if (!wire_.has_room(flow.view.mac, setup_.mtu)) break;
+    if (!has_room(flow.view.mac)) break;
     const auto datagrams = flow.socket->receive();
     if (datagrams.empty()) {
       flow.readable = false;
@@ -201,12 +209,23 @@ void DatagramFlows::receive(Flow& flow) {
 void DatagramFlows::deliver(Flow& flow, const InDatagram& datagram) {
   const auto source = policy_.guest_source(datagram.from.address);
   if (!source || source->index() != flow.view.key.guest.index()) return;
-  FrameBuilder frame{wire_.room(datagram.payload.size() + kEchoHeader)};
-  put_packet(frame, flow.view.key.kind, {*source, datagram.from.port}, {flow.view.key.guest, flow.view.key.port},
-             EchoSide::reply, datagram.payload);
-  ++counters_.to_guests;
   flow.view.bytes_to_guest += datagram.payload.size();
-  wire_.send(frame, flow.view.mac, is_ipv4(*source));
+  give(flow.view.key.kind, {*source, datagram.from.port}, {flow.view.key.guest, flow.view.key.port}, flow.view.mac,
+       datagram.payload);
+}
+
+void DatagramFlows::give(DatagramKind kind, const Endpoint& from, const Endpoint& guest, const MacAddress& mac,
+                         ByteView payload) {
+  ++counters_.to_guests;
+  if (packet_size(kind, from.address, payload.size()) <= setup_.mtu && !large_.waits(mac)) {
+    FrameBuilder frame{wire_.room(payload.size() + kEchoHeader)};
+    put_packet(frame, kind, from, guest, EchoSide::reply, payload);
+    return wire_.send(frame, mac, is_ipv4(from.address));
+  }
+  std::vector<std::uint8_t> storage(FrameBuilder::kHeadroom + payload.size() + kEchoHeader);
+  FrameBuilder packet{storage};
+  put_packet(packet, kind, from, guest, EchoSide::reply, payload);
+  if (!packet.ok() || !large_.send(mac, std::move(storage), packet.bytes(), setup_.mtu)) ++counters_.lost;
 }
 
 void DatagramFlows::pass_errors(Flow& flow) {
@@ -252,9 +271,10 @@ void DatagramFlows::remove(FlowId id) {
 }
 
 Instant DatagramFlows::next_deadline() const {
+  if (large_.can_flush(setup_.mtu)) return kAtOnce;
   for (const FlowId id : waiting_) {
     const auto found = flows_.find(id);
-    if (found != flows_.end() && wire_.has_room(found->second.view.mac, setup_.mtu)) return kAtOnce;
+    if (found != flows_.end() && has_room(found->second.view.mac)) return kAtOnce;
   }
   return flows_.empty() ? kNever : timers_.next();
 }

@@ -10,8 +10,8 @@
 // it has not used for longest makes room: a resolver or a game opens hundreds of ports and seldom looks back. At the
 // limit of all the newcomer is refused.
 //
-// Not supported: fragments. A datagram that is larger than the guest's MTU goes to it whole, and is for its link to
-// take or not.
+// A datagram that is larger than the guest's MTU goes to it in fragments, each when there is room for it: see
+// FragmentQueue.
 #pragma once
 
 #include <array>
@@ -24,6 +24,7 @@
 
 #include "nat/egress_policy.hpp"
 #include "nat/flow_timers.hpp"
+#include "nat/fragment_queue.hpp"
 #include "nat/guest_wire.hpp"
 #include "nat/host_socket.hpp"
 #include "packet/icmp_error.hpp"
@@ -51,6 +52,7 @@ struct DatagramCounters {
   std::uint64_t limited = 0;      ///< refused: a limit, or the host gives no such socket
   std::uint64_t from_guests = 0;  ///< datagrams
   std::uint64_t to_guests = 0;
+  std::uint64_t lost = 0;         ///< of them, larger than the MTU and more than may wait for room
   std::uint64_t send_failed = 0;  ///< the host refused one
   std::uint64_t errors = 0;       ///< ICMP errors passed on
 };
@@ -104,6 +106,8 @@ class DatagramFlows {
   /// The error: there is no room for the flow, or the host gives no such socket.
   [[nodiscard]] Result<void, HostError> handle(const Datagram& datagram, Instant now);
   void on_host(FlowId id, HostEvents events, Instant now);
+  /// A datagram for a guest's endpoint; both endpoints are of one family.
+  void give(DatagramKind kind, const Endpoint& from, const Endpoint& guest, const MacAddress& mac, ByteView payload);
   void end_batch(Instant now);
   [[nodiscard]] Instant next_deadline() const;
   void expire(Instant now);
@@ -115,6 +119,12 @@ class DatagramFlows {
     setup_.ipv4 = ipv4;
     setup_.ipv6 = ipv6;
   }
+  /// Whether the guest can be given a datagram now, that is: nothing waits for it, and its port has room.
+  [[nodiscard]] bool has_room(const MacAddress& guest) const {
+    return !large_.waits(guest) && wire_.has_room(guest, setup_.mtu);
+  }
+  /// The guest behind `mac` is gone; its flows are for `drop_if`.
+  void forget(const MacAddress& mac) { large_.forget(mac); }
   void drop_if(const std::function<bool(const DatagramView&)>& over);
   [[nodiscard]] std::size_t size() const noexcept { return flows_.size(); }
   [[nodiscard]] std::size_t size(DatagramKind kind) const noexcept { return sizes_[static_cast<std::size_t>(kind)]; }
@@ -151,9 +161,6 @@ class DatagramFlows {
   void touch(FlowId id, Flow& flow);
   void remove(FlowId id);
   [[nodiscard]] Duration patience(const Flow& flow) const noexcept;
-  [[nodiscard]] std::uint16_t next_identification() noexcept {
-    return ++identification_ == 0 ? ++identification_ : identification_;
-  }
 
   Setup setup_;
   GuestWire& wire_;
@@ -167,7 +174,7 @@ class DatagramFlows {
   std::vector<FlowId> touched_;
   std::vector<FlowId> waiting_;  ///< readable, and their guest's port or the outbox was full
   FlowTimers timers_;
-  std::uint16_t identification_ = 0;
+  FragmentQueue large_;
   DatagramCounters counters_;
 };
 

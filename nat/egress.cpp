@@ -14,16 +14,22 @@ constexpr std::size_t kFreePorts = 65'536 - kFirstFreePort;
 
 bool is_v4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
 
-IcmpError time_exceeded(const IpAddress& about) noexcept {
-  return {is_v4(about) ? icmp_type::kTimeExceeded : icmp6_type::kTimeExceeded, 0};
+constexpr std::uint8_t kInTransit = 0;
+constexpr std::uint8_t kInReassembly = 1;
+
+IcmpError time_exceeded(const IpAddress& about, std::uint8_t code) noexcept {
+  return {is_v4(about) ? icmp_type::kTimeExceeded : icmp6_type::kTimeExceeded, code};
 }
+
+std::uint8_t hops_of(const Ipv4Packet& packet) noexcept { return packet.ttl(); }
+std::uint8_t hops_of(const Ipv6Packet& packet) noexcept { return packet.hop_limit(); }
 
 SipHashKey make_key(Random& random) noexcept { return {random.next(), random.next()}; }
 
 }  // namespace
 
 Egress::Egress(const EgressConfig& config, std::size_t network, EgressShared& shared, Random& random,
-               const PortRoom& ports)
+               const GuestPorts& ports)
     : config_(config),
       network_(network),
       shared_(shared),
@@ -36,7 +42,10 @@ Egress::Egress(const EgressConfig& config, std::size_t network, EgressShared& sh
                   .times = {.udp = config.udp_timeout},
                   .ipv4 = config.ipv4,
                   .ipv6 = config.ipv6},
-                 wire_, *shared.sockets, policy_, [this] { return new_id(); }) {}
+                 wire_, *shared.sockets, policy_, [this] { return new_id(); }),
+      calls_(make_key(random), config.udp_timeout, *this),
+      ports_(&ports),
+      reassembler_(make_key(random)) {}
 
 FlowId Egress::new_id() noexcept {
   return FlowId{std::uint64_t{network_} << kNetworkShift |
@@ -57,8 +66,18 @@ std::optional<EgressRefusal> Egress::handle(const MacAddress& mac, const Ipv6Pac
 template <typename Packet>
 std::optional<EgressRefusal> Egress::route(const MacAddress& mac, const Packet& packet, std::uint8_t hops,
                                            Instant now) {
-  if (hops <= 1) return EgressRefusal{DropReason::hop_limit, time_exceeded(packet.destination())};
-  if (packet.is_fragment()) return EgressRefusal{DropReason::no_service};
+  if (hops <= 1) return EgressRefusal{DropReason::hop_limit, time_exceeded(packet.destination(), kInTransit)};
+  if (!packet.is_fragment()) return take(mac, packet, hops, now);
+  const auto whole = reassembler_.handle(mac, packet, now);
+  if (!whole) return EgressRefusal{whole.error()};
+  if (!*whole) return std::nullopt;
+  auto refused = take(mac, **whole, hops_of(**whole), now);
+  if (refused) refused->about = (*whole)->bytes();
+  return refused;
+}
+
+template <typename Packet>
+std::optional<EgressRefusal> Egress::take(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now) {
   switch (packet.protocol()) {
     case ip_protocol::kTcp: return take_tcp(mac, packet, now);
     case ip_protocol::kUdp: return take_udp(mac, packet, hops, now);
@@ -133,6 +152,8 @@ std::optional<EgressRefusal> Egress::take_udp(const MacAddress& mac, const Packe
   datagram.to = {packet.destination(), udp->destination_port()};
   datagram.payload = udp->payload();
   datagram.ttl = static_cast<std::uint8_t>(hops - 1);
+  const Endpoint guest{datagram.from.guest, datagram.from.port};
+  if (calls_.handle(guest, datagram.to, datagram.payload, datagram.ttl, now)) return std::nullopt;
   return send(datagram, EgressProtocol::udp, now);
 }
 
@@ -179,6 +200,7 @@ std::optional<EgressRefusal> Egress::send(const DatagramFlows::Datagram& datagra
 void Egress::on_host(FlowId id, HostEvents events, Instant now) {
   tcp_.on_host(id, events, now);
   datagrams_.on_host(id, events, now);
+  calls_.on_host(id, events);
 }
 
 bool Egress::call(FlowId id, const Endpoint& client, const Endpoint& guest, const MacAddress& mac,
@@ -192,9 +214,18 @@ bool Egress::call(FlowId id, const Endpoint& client, const Endpoint& guest, cons
 }
 
 std::optional<Endpoint> Egress::client_for(const std::optional<Endpoint>& real, const Endpoint& guest) const {
-  const auto is_free = [&](const Endpoint& client) {
+  return client_for(real, guest, [&](const Endpoint& client) {
     return !tcp_.contains({client.address, guest.address, client.port, guest.port});
-  };
+  });
+}
+
+std::optional<Endpoint> Egress::seen_as(const Endpoint& client, const Endpoint& guest) const {
+  return client_for(client, guest, [&](const Endpoint& seen) { return !calls_.carries(guest, seen); });
+}
+
+template <typename IsFree>
+std::optional<Endpoint> Egress::client_for(const std::optional<Endpoint>& real, const Endpoint& guest,
+                                           const IsFree& is_free) const {
   if (real && is_v4(real->address) == is_v4(guest.address) && policy_.guest_source(real->address) == real->address &&
       is_free(*real)) {
     return real;
@@ -220,11 +251,15 @@ std::optional<Endpoint> Egress::client_for(const std::optional<Endpoint>& real, 
 void Egress::end_batch(Instant now) {
   tcp_.end_batch(now);
   datagrams_.end_batch(now);
+  calls_.end_batch(now);
+  reassembler_.end_batch();
 }
 
 void Egress::expire(Instant now) {
   tcp_.expire(now);
   datagrams_.expire(now);
+  calls_.expire(now);
+  reassembler_.expire(now, [this](const Reassembler::Unfinished& datagram) { tell_unfinished(datagram); });
 }
 
 void Egress::tell_refused(const TcpSplice& splice, HostError error) {
@@ -242,9 +277,7 @@ void Egress::tell_refused(const TcpSplice& splice, HostError error) {
     prepend_tcp(frame, flow, reset);
     return wire_.send(frame, splice.guest(), is_v4(flow.local));
   }
-  std::optional<IpAddress> source;
-  if (is_v4(flow.local) && config_.ipv4) source = *config_.ipv4;
-  if (!is_v4(flow.local) && config_.ipv6) source = *config_.ipv6;
+  const auto source = reporter(flow.local);
   if (!source) return;
   std::array<std::uint8_t, 256> storage;
   FrameBuilder quote{storage};
@@ -254,10 +287,27 @@ void Egress::tell_refused(const TcpSplice& splice, HostError error) {
   wire_.send(frame, splice.guest(), is_v4(flow.local));
 }
 
-void Egress::reconfigure(const EgressConfig& config, const PortRoom& ports) {
+void Egress::tell_unfinished(const Reassembler::Unfinished& datagram) {
+  const auto source = reporter(datagram.source);
+  if (!source) return;
+  FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*source))};
+  build_icmp_error(frame, *source, datagram.source, time_exceeded(*source, kInReassembly), datagram.first);
+  wire_.send(frame, datagram.mac, is_v4(*source));
+}
+
+std::optional<IpAddress> Egress::reporter(const IpAddress& family) const noexcept {
+  std::optional<IpAddress> source;
+  if (is_v4(family) && config_.ipv4) source = *config_.ipv4;
+  if (!is_v4(family) && config_.ipv6) source = *config_.ipv6;
+  return source;
+}
+
+void Egress::reconfigure(const EgressConfig& config, const GuestPorts& ports) {
   config_ = config;
   policy_ = EgressPolicy{config.rules, config.inside, config.host_alias};
   wire_.reconfigure(config.mac, ports);
+  ports_ = &ports;
+  calls_.set_idle(config.udp_timeout);
   tcp_.reconfigure(config.mtu, {.idle = config.tcp_established_timeout});
   datagrams_.reconfigure(config.mtu, config.udp_timeout, config.ipv4, config.ipv6);
   tcp_.abort_if([this](const TcpSplice& splice) {
@@ -274,6 +324,8 @@ void Egress::reconfigure(const EgressConfig& config, const PortRoom& ports) {
 void Egress::forget(const MacAddress& mac) {
   tcp_.abort_if([&](const TcpSplice& splice) { return splice.guest() == mac; });
   datagrams_.drop_if([&](const DatagramView& view) { return view.mac == mac; });
+  datagrams_.forget(mac);
+  reassembler_.forget(mac);
 }
 
 }  // namespace vnet::nat

@@ -8,6 +8,9 @@
 // It is driven like everything here: `handle` for each packet and `end_batch` after them, `on_host` for each event of a
 // socket and `end_batch` after them, `expire` at `next_deadline`; frames are in `outbox`.
 //
+// Fragments are put together first: what is asked of the policy, and what goes on, is the whole packet. What comes back
+// larger than the MTU goes to the guest in fragments.
+//
 // Not supported: other protocols than TCP, UDP and ICMP echo; multicast; a guest's own ICMP errors about what came from
 // outside, which end here (RFC 5508 lets a NAT translate them; a host socket cannot say them).
 #pragma once
@@ -19,10 +22,12 @@
 #include <span>
 #include <vector>
 
+#include "nat/datagram_calls.hpp"
 #include "nat/datagram_flows.hpp"
 #include "nat/egress_policy.hpp"
 #include "nat/guest_wire.hpp"
 #include "nat/host_socket.hpp"
+#include "nat/reassembly.hpp"
 #include "nat/tcp_flows.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/icmp_error.hpp"
@@ -58,16 +63,18 @@ struct EgressShared {
 struct EgressRefusal {
   DropReason reason{};
   std::optional<IcmpError> answer{};  ///< what its sender is to be told, subject to the rules for ICMP errors
+  ByteView about{};  ///< the packet put together that is refused, until `end_batch`; empty: the one that was given
 };
 
 struct EgressCounters {
   std::array<std::uint64_t, kEgressVerdicts.size()> verdicts{};  ///< of packets that would have begun a flow
 };
 
-class Egress {
+class Egress final : private DatagramCalls::Guests {
  public:
   /// `network` is in the ids of its flows, see `network_of`. The references outlive this.
-  Egress(const EgressConfig& config, std::size_t network, EgressShared& shared, Random& random, const PortRoom& ports);
+  Egress(const EgressConfig& config, std::size_t network, EgressShared& shared, Random& random,
+         const GuestPorts& ports);
 
   /// An IP packet of the guest at `mac` for an address beyond the network. It stays until `end_batch`.
   [[nodiscard]] std::optional<EgressRefusal> handle(const MacAddress& mac, const Ipv4Packet& packet, Instant now);
@@ -83,6 +90,11 @@ class Egress {
   /// reset: the flow is in use, or there are too many.
   bool call(FlowId id, const Endpoint& client, const Endpoint& guest, const MacAddress& mac,
             std::unique_ptr<TcpSocket> host, Instant now);
+  /// Whether a guest's datagram answers a call through a forward.
+  [[nodiscard]] bool carries(const Endpoint& guest, const Endpoint& to) const { return calls_.carries(guest, to); }
+  /// UDP forwards into the network.
+  [[nodiscard]] DatagramCalls& calls() noexcept { return calls_; }
+  [[nodiscard]] const DatagramCalls& calls() const noexcept { return calls_; }
   [[nodiscard]] FlowId new_id() noexcept;
   [[nodiscard]] static std::size_t network_of(FlowId id) noexcept {
     return static_cast<std::size_t>(static_cast<std::uint64_t>(id) >> kNetworkShift);
@@ -94,18 +106,22 @@ class Egress {
   }
 
   void end_batch(Instant now);
-  [[nodiscard]] Instant next_deadline() const { return std::min(tcp_.next_deadline(), datagrams_.next_deadline()); }
+  [[nodiscard]] Instant next_deadline() const {
+    return std::min(
+        {tcp_.next_deadline(), datagrams_.next_deadline(), calls_.next_deadline(), reassembler_.next_deadline()});
+  }
   void expire(Instant now);
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
 
   /// Another configuration from now on; flows that its rules do not allow end.
-  void reconfigure(const EgressConfig& config, const PortRoom& ports);
+  void reconfigure(const EgressConfig& config, const GuestPorts& ports);
   /// The guest behind `mac` is gone: so are its flows.
   void forget(const MacAddress& mac);
 
   [[nodiscard]] const EgressConfig& config() const noexcept { return config_; }
   [[nodiscard]] const TcpFlows& tcp() const noexcept { return tcp_; }
   [[nodiscard]] const DatagramFlows& datagrams() const noexcept { return datagrams_; }
+  [[nodiscard]] const Reassembler& reassembler() const noexcept { return reassembler_; }
   [[nodiscard]] const EgressCounters& counters() const noexcept { return counters_; }
 
  private:
@@ -116,6 +132,8 @@ class Egress {
   template <typename Packet>
   std::optional<EgressRefusal> route(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
   template <typename Packet>
+  std::optional<EgressRefusal> take(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
+  template <typename Packet>
   std::optional<EgressRefusal> take_tcp(const MacAddress& mac, const Packet& packet, Instant now);
   template <typename Packet>
   std::optional<EgressRefusal> take_udp(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
@@ -124,6 +142,21 @@ class Egress {
   std::optional<EgressRefusal> send(const DatagramFlows::Datagram& datagram, EgressProtocol protocol, Instant now);
   [[nodiscard]] std::optional<EgressRefusal> judge(EgressProtocol protocol, const IpAddress& to, std::uint16_t port);
   void tell_refused(const TcpSplice& splice, HostError error);
+  void tell_unfinished(const Reassembler::Unfinished& datagram);
+  /// Whom errors of our own come from.
+  [[nodiscard]] std::optional<IpAddress> reporter(const IpAddress& family) const noexcept;
+  template <typename IsFree>
+  [[nodiscard]] std::optional<Endpoint> client_for(const std::optional<Endpoint>& real, const Endpoint& guest,
+                                                   const IsFree& is_free) const;
+
+  [[nodiscard]] std::optional<Endpoint> seen_as(const Endpoint& client, const Endpoint& guest) const override;
+  [[nodiscard]] std::optional<MacAddress> locate(const IpAddress& guest) const override {
+    return ports_->locate(guest);
+  }
+  [[nodiscard]] bool has_room(const MacAddress& guest) override { return datagrams_.has_room(guest); }
+  void deliver(const Endpoint& from, const Endpoint& guest, const MacAddress& mac, ByteView payload) override {
+    datagrams_.give(DatagramKind::udp, from, guest, mac, payload);
+  }
 
   EgressConfig config_;
   std::size_t network_;
@@ -133,6 +166,9 @@ class Egress {
   GuestWire wire_;
   TcpFlows tcp_;
   DatagramFlows datagrams_;
+  DatagramCalls calls_;
+  const GuestPorts* ports_;
+  Reassembler reassembler_;
   EgressCounters counters_;
 };
 

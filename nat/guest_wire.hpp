@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -19,19 +20,21 @@
 
 namespace vnet::nat {
 
-/// How many frames a guest's port can take now without dropping any.
-class PortRoom {
+/// The network's guests: where they are, and how many frames a port of theirs can take now without dropping any.
+class GuestPorts {
  public:
-  virtual ~PortRoom() = default;
+  virtual ~GuestPorts() = default;
+  /// Nothing: nobody knows where that address is, or its NIC is down.
+  [[nodiscard]] virtual std::optional<MacAddress> locate(const IpAddress& guest) const = 0;
   [[nodiscard]] virtual std::size_t frames(const MacAddress& guest, std::size_t frame_bytes) const = 0;
 };
 
 class GuestWire {
  public:
   /// The references outlive this. `own` is the source of all frames.
-  GuestWire(const MacAddress& own, Outbox& outbox, const PortRoom& ports) noexcept
+  GuestWire(const MacAddress& own, Outbox& outbox, const GuestPorts& ports) noexcept
       : own_(own), outbox_(outbox), ports_(&ports) {}
-  void reconfigure(const MacAddress& own, const PortRoom& ports) noexcept {
+  void reconfigure(const MacAddress& own, const GuestPorts& ports) noexcept {
     own_ = own;
     ports_ = &ports;
     left_.clear();
@@ -88,7 +91,7 @@ class GuestWire {
 
   MacAddress own_;
   Outbox& outbox_;
-  const PortRoom* ports_;
+  const GuestPorts* ports_;
   std::vector<Left> left_;
 };
 

@@ -13,7 +13,7 @@ Fabric::Fabric(std::vector<NetworkConfig> configs, std::vector<NicConfig> nics, 
     : seed_(seed), random_(seed), dns_random_(std::move(dns_random)) {
   assert(!configs.empty() && configs.size() <= kMaxNetworks);
   if (!dns_random_) dns_random_ = [this] { return random_.next(); };
-  for (NetworkConfig& config : configs) networks_.push_back(make_network(std::move(config)));
+  for (NetworkConfig& config : configs) networks_.push_back(make_network(networks_.size(), std::move(config)));
   for (NicConfig& nic : nics) {
     assert(!problem(nic));
     insert(std::move(nic), true, Instant{});

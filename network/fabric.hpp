@@ -189,10 +189,12 @@ class Fabric {
   [[nodiscard]] std::size_t max_frame_size() const noexcept;
 
  private:
-  struct Network final : nat::PortRoom {
-    Network(NetworkConfig c, Random& random, const dns::RandomSource& dns_random, EventLog& events,
-            const std::deque<Nic>& all_nics)
-        : config(std::move(c)),
+  struct Network final : nat::GuestPorts {
+    Network(NetworkConfig c, const Fabric& of, std::size_t its_number, Random& random,
+            const dns::RandomSource& dns_random, EventLog& events, const std::deque<Nic>& all_nics)
+        : fabric(of),
+          number(its_number),
+          config(std::move(c)),
           table(config.mac_limits, random.next()),
           guard(config.ipv6),
           gateway(config, random, dns_random, events, guard),
@@ -200,7 +202,12 @@ class Fabric {
       table.pin(config.mac, l2::kGatewayPort);
     }
     [[nodiscard]] std::size_t frames(const MacAddress& guest, std::size_t frame_bytes) const override;
+    [[nodiscard]] std::optional<MacAddress> locate(const IpAddress& guest) const override {
+      return fabric.guest_at(number, guest);
+    }
 
+    const Fabric& fabric;
+    std::size_t number;
     NetworkConfig config;
     l2::MacTable table;
     SourceGuard guard;
@@ -214,7 +221,7 @@ class Fabric {
   [[nodiscard]] Nic& at(l2::PortId port) noexcept { return nics_[index(port)]; }
   [[nodiscard]] Network& network_of(const Nic& nic) noexcept { return *networks_[nic.config.network]; }
   [[nodiscard]] const Network& network_of(const Nic& nic) const noexcept { return *networks_[nic.config.network]; }
-  [[nodiscard]] std::unique_ptr<Network> make_network(NetworkConfig config);
+  [[nodiscard]] std::unique_ptr<Network> make_network(std::size_t number, NetworkConfig config);
   [[nodiscard]] std::string default_name(const MacAddress& mac) const;
   l2::PortId insert(NicConfig config, bool configured, Instant now);
   void apply(l2::PortId port, NicConfig wanted, std::string_view cause, Instant now);

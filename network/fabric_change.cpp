@@ -156,8 +156,8 @@ void Fabric::remove(l2::PortId port, std::string_view cause, Instant now) {
   free_.push_back(port);
 }
 
-std::unique_ptr<Fabric::Network> Fabric::make_network(NetworkConfig config) {
-  return std::make_unique<Network>(std::move(config), random_, dns_random_, events_, nics_);
+std::unique_ptr<Fabric::Network> Fabric::make_network(std::size_t number, NetworkConfig config) {
+  return std::make_unique<Network>(std::move(config), *this, number, random_, dns_random_, events_, nics_);
 }
 
 std::optional<std::size_t> Fabric::find_network(std::string_view name) const {
@@ -173,10 +173,11 @@ std::size_t Fabric::add_network(NetworkConfig config, Instant now) {
   auto slot = std::find(networks_.begin(), networks_.end(), nullptr);
   assert(slot != networks_.end() || networks_.size() < kMaxNetworks);
   if (slot == networks_.end()) slot = networks_.emplace(slot);
-  *slot = make_network(std::move(config));
-  make_egress(static_cast<std::size_t>(slot - networks_.begin()), **slot);
+  const auto number = static_cast<std::size_t>(slot - networks_.begin());
+  *slot = make_network(number, std::move(config));
+  make_egress(number, **slot);
   report(EventKind::network_added, **slot, {}, now);
-  return static_cast<std::size_t>(slot - networks_.begin());
+  return number;
 }
 
 void Fabric::reconfigure(std::size_t network, NetworkConfig config, Instant now) {
@@ -185,7 +186,7 @@ void Fabric::reconfigure(std::size_t network, NetworkConfig config, Instant now)
   assert(find_network(config.name).value_or(network) == network);
   const std::string name = config.name == slot->config.name ? std::string{} : config.name;
   report(EventKind::network_changed, *slot, name, now);
-  auto fresh = make_network(std::move(config));
+  auto fresh = make_network(network, std::move(config));
   const bool same_mac = fresh->config.mac == slot->config.mac;
   fresh->table = std::move(slot->table);
   fresh->table.set_limits(fresh->config.mac_limits);

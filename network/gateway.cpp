@@ -11,6 +11,12 @@ DropReason reason_of(ParseError error) {
   return error == ParseError::bad_checksum ? DropReason::bad_checksum : DropReason::malformed;
 }
 
+/// What an error about a refusal quotes: the packet put together, where it came in fragments.
+template <typename Packet>
+Packet subject_of(const nat::EgressRefusal& refused, const Packet& given) {
+  return refused.about.empty() ? given : Packet::parse(refused.about).value_or(given);
+}
+
 std::vector<IpAddress> own_addresses(const NetworkConfig& config) {
   std::vector<IpAddress> own;
   if (config.ipv4) own.emplace_back(config.ipv4->address);
@@ -127,7 +133,8 @@ Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
     if (egress_ != nullptr) {
       const auto refused = egress_->handle(frame.source(), *packet, now);
       if (!refused) return std::nullopt;
-      return refused->answer ? icmp_error4(frame, *packet, *refused->answer, refused->reason, now) : refused->reason;
+      if (!refused->answer) return refused->reason;
+      return icmp_error4(frame, subject_of(*refused, *packet), *refused->answer, refused->reason, now);
     }
     constexpr std::uint8_t kNetUnreachable = 0;
     return unreachable4(frame, *packet, kNetUnreachable, DropReason::no_route, now);
@@ -150,6 +157,7 @@ Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Pack
     return DropReason::bad_checksum;
   }
   const bool own = is_own(packet.destination());
+  if (own && answers_call(packet, *udp)) return to_egress(frame, packet, now);
   if (udp->destination_port() == dhcp::kServerPort && dhcp_) {
     return dhcp_->handle(frame.source(), udp->payload(), now, outbox_);
   }
@@ -162,6 +170,19 @@ Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Pack
   return own ? unreachable4(frame, packet, kPortUnreachable, DropReason::no_service, now) : Verdict{};
 }
 
+/// Whether it is for whom a forward's client is seen as.
+template <typename Packet>
+bool Gateway::answers_call(const Packet& packet, const UdpDatagram& udp) const {
+  return egress_ != nullptr &&
+         egress_->carries({packet.source(), udp.source_port()}, {packet.destination(), udp.destination_port()});
+}
+
+template <typename Packet>
+Gateway::Verdict Gateway::to_egress(const EthernetFrame& frame, const Packet& packet, Instant now) {
+  const auto refused = egress_->handle(frame.source(), packet, now);
+  return refused ? Verdict{refused->reason} : std::nullopt;
+}
+
 template <typename Packet>
 Gateway::Verdict Gateway::handle_tcp(const EthernetFrame& frame, const Packet& packet, Instant now) {
   const auto segment = TcpSegment::parse(packet.payload());
@@ -169,10 +190,7 @@ Gateway::Verdict Gateway::handle_tcp(const EthernetFrame& frame, const Packet& p
   if (!upper_checksum_ok(packet, ip_protocol::kTcp, segment->bytes())) return DropReason::bad_checksum;
   const TcpFlow flow{packet.destination(), packet.source(), segment->destination_port(), segment->source_port()};
   remember(flow.remote, frame.source(), now);
-  if (egress_ != nullptr && egress_->carries(flow)) {
-    const auto refused = egress_->handle(frame.source(), packet, now);
-    return refused ? Verdict{refused->reason} : std::nullopt;
-  }
+  if (egress_ != nullptr && egress_->carries(flow)) return to_egress(frame, packet, now);
   const TcpVerdict verdict = tcp_.handle(flow, *segment, now);
   switch (verdict) {
     case TcpVerdict::handled: return std::nullopt;
@@ -197,7 +215,8 @@ Gateway::Verdict Gateway::handle_ipv6(const EthernetFrame& frame, Instant now) {
     if (egress_ != nullptr) {
       const auto refused = egress_->handle(frame.source(), *packet, now);
       if (!refused) return std::nullopt;
-      return refused->answer ? icmp_error6(frame, *packet, *refused->answer, refused->reason, now) : refused->reason;
+      if (!refused->answer) return refused->reason;
+      return icmp_error6(frame, subject_of(*refused, *packet), *refused->answer, refused->reason, now);
     }
     constexpr std::uint8_t kNoRoute = 0;
     return unreachable6(frame, *packet, kNoRoute, DropReason::no_route, now);
@@ -218,6 +237,7 @@ Gateway::Verdict Gateway::handle_udp6(const EthernetFrame& frame, const Ipv6Pack
   if (udp->checksum_field() == 0 || !upper_checksum_ok(packet, ip_protocol::kUdp, udp->bytes())) {
     return DropReason::bad_checksum;
   }
+  if (answers_call(packet, *udp)) return to_egress(frame, packet, now);
   if (udp->destination_port() == kDnsPort) {
     return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
                        outbox_);

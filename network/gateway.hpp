@@ -104,6 +104,10 @@ class Gateway final : private TcpOutput {
   Verdict handle_icmp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
   Verdict handle_udp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
   template <typename Packet>
+  [[nodiscard]] bool answers_call(const Packet& packet, const UdpDatagram& udp) const;
+  template <typename Packet>
+  Verdict to_egress(const EthernetFrame& frame, const Packet& packet, Instant now);
+  template <typename Packet>
   Verdict handle_tcp(const EthernetFrame& frame, const Packet& packet, Instant now);
   Verdict icmp_error4(const EthernetFrame& frame, const Ipv4Packet& packet, const IcmpError& error, DropReason reason,
                       Instant now);

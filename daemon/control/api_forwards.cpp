@@ -1,7 +1,7 @@
 // /v1/forwards, and gvproxy's form of them.
 //
 // gvproxy has one network; ours is the first. There a port alone, `:6443`, is that port at every IPv4 address. Errors
-// are text, as there: 400 for what cannot be read, 500 for what cannot be done. Not supported of it: UDP, named pipes,
+// are text, as there: 400 for what cannot be read, 500 for what cannot be done. Not supported of it: named pipes,
 // tunnels through SSH.
 #include <algorithm>
 #include <nlohmann/json.hpp>
@@ -39,6 +39,8 @@ struct GvproxyForward {
     const auto endpoint = parse_endpoint(local.starts_with(':') ? "0.0.0.0" + local : local);
     return endpoint ? std::optional<EndpointOrUnix>{*endpoint} : std::nullopt;
   }
+  [[nodiscard]] bool is_known() const { return protocol == "tcp" || protocol == "udp" || protocol == "unix"; }
+  [[nodiscard]] Protocol proto() const { return protocol == "udp" ? Protocol::udp : Protocol::tcp; }
 };
 
 std::optional<GvproxyForward> read_gvproxy(const std::string& body) {
@@ -60,7 +62,7 @@ std::optional<GvproxyForward> read_gvproxy(const std::string& body) {
 }
 
 constexpr std::string_view kExpected =
-    R"(expected {"local": ":6443", "remote": "192.168.127.2:6443", "protocol": "tcp" or "unix"})";
+    R"(expected {"local": ":6443", "remote": "192.168.127.2:6443", "protocol": "tcp", "udp" or "unix"})";
 
 }  // namespace
 
@@ -113,7 +115,9 @@ http::Response Api::get_gvproxy_forwards(Call&) {
     const std::string to = to_string(running.forward.to);
     forwards.push_back({{"local", path != nullptr ? path->path : to_string(running.forward.listen)},
                         {"remote", path != nullptr ? "tcp://" + to : to},
-                        {"protocol", path != nullptr ? "unix" : "tcp"}});
+                        {"protocol", path != nullptr                          ? "unix"
+                                     : running.forward.proto == Protocol::udp ? "udp"
+                                                                              : "tcp"}});
   }
   return answer(forwards);
 }
@@ -122,9 +126,8 @@ http::Response Api::post_gvproxy_expose(Call& call) {
   const auto asked = read_gvproxy(call.request.body);
   const auto listen = asked ? asked->listen() : std::nullopt;
   const auto to = asked ? parse_endpoint(without_scheme(asked->remote)) : std::nullopt;
-  if (!listen || !to || (asked->protocol != "tcp" && asked->protocol != "unix"))
-    return text(400, std::string{kExpected});
-  const auto added = parts_.operations.add_forward(0, Forward{Protocol::tcp, *listen, *to});
+  if (!listen || !to || !asked->is_known()) return text(400, std::string{kExpected});
+  const auto added = parts_.operations.add_forward(0, Forward{asked->proto(), *listen, *to});
   return added ? text(200) : text(500, added.error().text);
 }
 
@@ -132,7 +135,7 @@ http::Response Api::post_gvproxy_unexpose(Call& call) {
   const auto asked = read_gvproxy(call.request.body);
   const auto listen = asked ? asked->listen() : std::nullopt;
   if (!listen) return text(400, std::string{kExpected});
-  const auto id = parts_.forwards.find(*listen);
+  const auto id = parts_.forwards.find(asked->proto(), *listen);
   return id && parts_.operations.remove_forward(*id) ? text(200) : text(500, "proxy not found");
 }
 

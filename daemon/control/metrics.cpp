@@ -161,6 +161,16 @@ bool egress_datagrams(const MetricSources& sources, std::string_view name, std::
   });
 }
 
+bool egress_reassembly(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
+    const nat::ReassemblyCounters& counted = egress.reassembler().counters();
+    sample(out, name, label + ",result=\"completed\"", counted.completed);
+    sample(out, name, label + ",result=\"condemned\"", counted.condemned);
+    sample(out, name, label + ",result=\"evicted\"", counted.evicted);
+    sample(out, name, label + ",result=\"timed-out\"", counted.timed_out);
+  });
+}
+
 bool egress_verdicts(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
   return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
     for (std::size_t i = 0; i < nat::kEgressVerdicts.size(); ++i) {
@@ -230,6 +240,11 @@ constexpr std::array kFamilies = {
            egress_datagrams},
     Family{"vnet_egress_datagrams_failed_total", "counter", "Datagrams of guests that the host did not send.",
            datagram_samples<[](const nat::DatagramCounters& counted) { return counted.send_failed; }>},
+    Family{"vnet_egress_datagrams_lost_total", "counter",
+           "Datagrams for guests that are larger than the MTU and found no room to wait.",
+           datagram_samples<[](const nat::DatagramCounters& counted) { return counted.lost; }>},
+    Family{"vnet_egress_reassembly_total", "counter",
+           "Datagrams of guests that came in fragments, by what became of them.", egress_reassembly},
     Family{"vnet_egress_icmp_errors_total", "counter", "ICMP errors about datagrams that were passed on to guests.",
            datagram_samples<[](const nat::DatagramCounters& counted) { return counted.errors; }>},
     Family{"vnet_egress_sockets", "gauge", "Sockets of the host that flows hold.",

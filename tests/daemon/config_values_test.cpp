@@ -293,15 +293,6 @@ TEST(ConfigNotInEffect, WhatHasNoEffectIsNamed) {
                                                    "/services", "/timeline"));
 }
 
-TEST(ConfigNotInEffect, ForwardsOfUdpAreNamedOneByOne) {
-  EXPECT_THAT(load_config(R"({"networks": [{"ipv4": "10.0.0.1/24", "forwards": [
-                               {"listen": "127.0.0.1:22", "to": "10.0.0.5:22"},
-                               {"proto": "udp", "listen": "127.0.0.1:53", "to": "10.0.0.5:53"}]}]})",
-                          kTestFolders)
-                  ->not_in_effect,
-              ElementsAre("/networks/0/forwards/1"));
-}
-
 TEST(ConfigNotInEffect, AskingForNothingIsNotNamed) {
   EXPECT_THAT(load_config("{}", kTestFolders)->not_in_effect, IsEmpty());
   EXPECT_THAT(load_config(R"({"networks": [{"nat": "none", "forwards": [], "impair": {"loss": 0}, "blackhole": [],

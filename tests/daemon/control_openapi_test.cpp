@@ -221,7 +221,7 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
       {"POST", "/v1/captures", R"({"file": "/tmp/x", "filter": "nonsense &"})"},
       {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222"})"},
       {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222", "to": "1.2.3.4:22"})"},
-      {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222", "to": "10.0.0.50:22", "proto": "udp"})"},
+      {"POST", "/v1/forwards", R"({"listen": "unix:/tmp/x", "to": "10.0.0.50:22", "proto": "udp"})"},
       {"POST", "/v1/forwards", R"({"listen": "192.0.2.1:2222", "to": "10.0.0.50:22"})"},
       {"POST", "/v1/forwards", R"({"listen": "127.0.0.1:2222", "to": "10.0.0.50:22", "network": "nowhere"})"},
       {"GET", "/v1/forwards/99", ""},

@@ -4,12 +4,14 @@
     peer.py upload HOST N    sends N bytes, ends its half, prints what the server says it has got
     peer.py download HOST N  asks for N bytes and prints what has come
     peer.py udp HOST N       sends N datagrams that come back; prints how many did
+    peer.py large HOST N     the same with one datagram of N bytes; prints what has come, as below
     peer.py open HOST N      N connections at once; prints how many have answered, then closes them
 
 What has come is printed as `N HASH`. A connection begins with a line: `take` or `give N`; the server answers `take` when
 the client has ended its half, so that only a half-close gets an answer.
 """
 
+import functools
 import hashlib
 import random
 import select
@@ -20,14 +22,23 @@ import threading
 
 PORT = 7007
 CHUNK = 1 << 16
+BLOCK, STRIDE = 1 << 20, 300007  # the second odd, so that each place comes once
 SECONDS = 60
 
 
-def pattern(count, seed=1):
-    source = random.Random(seed)
+@functools.cache
+def block():
+    return memoryview(random.Random(1).randbytes(BLOCK + CHUNK))
+
+
+def pattern(count):
+    """Chunks from all over one block, none like another for 64 GiB: made as fast as they can be sent."""
+    number = 0
     while count > 0:
-        chunk = source.randbytes(min(count, CHUNK))
+        begin = number * STRIDE % BLOCK
+        chunk = block()[begin:begin + min(count, CHUNK)]
         count -= len(chunk)
+        number += 1
         yield chunk
 
 
@@ -111,6 +122,14 @@ def udp(host, count):
         print(back)
 
 
+def large(host, count):
+    family, _, _, _, address = socket.getaddrinfo(host, PORT, type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, socket.SOCK_DGRAM) as one:
+        one.settimeout(SECONDS)
+        one.sendto(b''.join(pattern(count)), address)
+        print(summary([one.recv(CHUNK)]))
+
+
 def open_many(host, count):
     connections = [connect(host) for _ in range(count)]
     for number, connection in enumerate(connections):
@@ -125,4 +144,5 @@ if __name__ == '__main__':
     if sys.argv[1] == 'serve':
         serve()
     else:
-        {'upload': upload, 'download': download, 'udp': udp, 'open': open_many}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+        {'upload': upload, 'download': download, 'udp': udp, 'large': large,
+         'open': open_many}[sys.argv[1]](sys.argv[2], int(sys.argv[3]))

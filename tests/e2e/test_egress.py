@@ -119,6 +119,18 @@ class Datagrams(Egress):
             with self.subTest(address):
                 self.assertEqual(self.ask(guest, 'udp', address, 100), '100')
 
+    def test_what_is_larger_than_the_mtu_goes_and_comes_in_fragments(self):
+        self.world.run(['sh', '-c', 'echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range'])
+        guest = self.guest()
+        for address in (WORLD4, WORLD6):
+            for count in (9_000, 60_000):
+                with self.subTest(address=address, count=count):
+                    self.assertEqual(self.ask(guest, 'large', address, count), peer.expected(count))
+            with self.subTest('ping', address=address):
+                said = guest.run(['ping', '-s', '4000', '-c', '3', '-i', '0.2', '-W', '5', address]).stdout
+                self.assertRegex(said, ' 0% packet loss')
+                self.assertEqual(said.count('4008 bytes from'), 3)
+
     def test_a_closed_port_is_told_by_icmp(self):
         guest = self.guest()
         code = (f"import socket; s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(5); "

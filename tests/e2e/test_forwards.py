@@ -38,7 +38,18 @@ def serve(address, family):
                 said = connection.recv(1000)
                 say(f'called from {peer[0]} {peer[1]}')
                 connection.sendall(said)
-threading.Thread(target=serve, args=('::', socket.AF_INET6), daemon=True).start()
+def answer(address, family):
+    with socket.socket(family, socket.SOCK_DGRAM) as server:
+        if family == socket.AF_INET6:
+            server.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        server.bind((address, 53))
+        while True:
+            said, peer = server.recvfrom(65536)
+            say(f'asked by {peer[0]} {peer[1]}')
+            server.sendto(said, peer)
+for task, *each in ((serve, '::', socket.AF_INET6), (answer, '::', socket.AF_INET6),
+                    (answer, '0.0.0.0', socket.AF_INET)):
+    threading.Thread(target=task, args=each, daemon=True).start()
 serve('0.0.0.0', socket.AF_INET)
 '''
 
@@ -105,6 +116,17 @@ class Forwards(harness.Case):
             heard += piece
         return heard
 
+    def ask(self, address, said=b'question', source=None):
+        """Sends a datagram to the forward; the socket."""
+        client = socket.socket(socket.AF_INET6 if ':' in address[0] else socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(client.close)
+        client.settimeout(10)
+        if source:
+            client.bind((source, 0))
+        client.connect(address)  # so that only answers from there are heard
+        client.send(said)
+        return client
+
     def test_a_guest_is_reached_by_tcp_and_sees_the_real_client(self):
         daemon = self.start({'listen': f'{WORLD}:2222', 'to': f'{GUEST}:22'},
                             {'listen': f'[{WORLD6}]:2222', 'to': f'[{GUEST6}]:22'})
@@ -156,6 +178,43 @@ class Forwards(harness.Case):
         self.guest(daemon)
         self.assertEqual(self.hear(client), b'hello')
 
+    def test_a_guest_is_reached_by_udp_and_sees_the_real_client(self):
+        daemon = self.start({'proto': 'udp', 'listen': f'{WORLD}:5353', 'to': f'{GUEST}:53'},
+                            {'proto': 'udp', 'listen': f'[{WORLD6}]:5353', 'to': f'[{GUEST6}]:53'},
+                            {'listen': f'{WORLD}:5353', 'to': f'{GUEST}:22'}, egress={'enabled': False})
+        guest = self.guest(daemon)
+        for address in (WORLD, 5353), (WORLD6, 5353):
+            client = self.ask(address, source=address[0])
+            self.assertEqual(client.recv(100), b'question')
+            self.assertEqual(guest.server.wait_line(rf'asked by {address[0]} (\d+)')[1], str(client.getsockname()[1]))
+            for size in (0, 1, 1472, 9000, 40000):
+                client.send(bytes(size))
+                self.assertEqual(client.recv(65536), bytes(size))
+
+    def test_two_udp_forwards_to_one_port_answer_each_from_its_own(self):
+        daemon = self.start({'proto': 'udp', 'listen': '127.0.0.1:5353', 'to': f'{GUEST}:53'},
+                            {'proto': 'udp', 'listen': '[::1]:5354', 'to': f'{GUEST}:53'},
+                            {'proto': 'udp', 'listen': f'{WORLD}:5355', 'to': f'{GUEST}:53'})
+        guest = self.guest(daemon)
+        for address, seen in ((('127.0.0.1', 5353), '192.168.127.1'), (('::1', 5354), '192.168.127.1'),
+                              ((WORLD, 5355), WORLD)):
+            lines = len(guest.server.lines)
+            client = self.ask(address)
+            self.assertEqual(client.recv(100), b'question')
+            guest.server.wait_line(f'asked by {seen} ', after=lines)
+        forwards = control.Control(daemon.control).get('/v1/forwards')
+        self.assertEqual([(each['proto'], each['state'], each['accepted'], each['refused']) for each in forwards],
+                         [('udp', 'ready', 1, 0)] * 3)
+
+    def test_a_datagram_waits_for_a_guest_that_is_not_there_yet(self):
+        daemon = self.start({'proto': 'udp', 'listen': '127.0.0.1:5353', 'to': f'{GUEST}:53'})
+        client = self.ask(('127.0.0.1', 5353))
+        api = control.Control(daemon.control)
+        harness.eventually(lambda: api.get('/v1/forwards')[0]['waiting'] == 1, what='a forward that waits')
+        self.assertEqual(api.get('/v1/forwards')[0]['state'], 'waiting')
+        self.guest(daemon)
+        self.assertEqual(client.recv(100), b'question')
+
     def test_a_port_in_use_is_an_error_that_names_it(self):
         with socket.create_server(('127.0.0.1', 2222)):
             with self.assertRaises(AssertionError) as caught:
@@ -183,6 +242,11 @@ class Forwards(harness.Case):
         processes.run([*vnet, 'forward', 'add', 'tcp', '127.0.0.1:2222', f'{GUEST}:22'])
         self.assertEqual(self.hear(self.call(('127.0.0.1', 2222))), b'hello')
         self.assertRegex(processes.run([*vnet, 'forwards']).stdout, r'tcp +127\.0\.0\.1:2222 +\S+:22 +home +ready +1')
+        processes.run([*vnet, 'forward', 'add', 'udp', '127.0.0.1:2222', f'{GUEST}:53'])
+        self.assertEqual(self.ask(('127.0.0.1', 2222)).recv(100), b'question')
+        processes.run([*vnet, 'forward', 'rm', api.get('/v1/forwards')[-1]['id']])
+        with self.assertRaises(ConnectionRefusedError):
+            self.ask(('127.0.0.1', 2222)).recv(100)
         self.assertTrue(guest.server.running)
 
     def test_gvproxys_form(self):
@@ -205,19 +269,20 @@ class Forwards(harness.Case):
         daemon = self.vnetd(config=config)
         api = control.Control(daemon.control)
         api.request('POST', '/v1/forwards', {'listen': '127.0.0.1:2222', 'to': f'{GUEST}:22'})
+        api.request('POST', '/v1/forwards', {'listen': '127.0.0.1:2222', 'to': f'{GUEST}:53', 'proto': 'udp'})
 
         def listening():
             return sorted(each['listen'] for each in api.get('/v1/forwards'))
         daemon.stop()
         daemon = self.vnetd(config=config)
-        self.assertEqual(listening(), ['127.0.0.1:2221', '127.0.0.1:2222'])
+        self.assertEqual(listening(), ['127.0.0.1:2221', '127.0.0.1:2222', '127.0.0.1:2222'])
         config['networks'][0]['forwards'] = [dict(listed, listen='127.0.0.1:2223')]
         (daemon.folder / 'vnet.json').write_text(json.dumps(config))
         api.request('POST', '/v1/reload')
-        self.assertEqual(listening(), ['127.0.0.1:2222', '127.0.0.1:2223'])
+        self.assertEqual(listening(), ['127.0.0.1:2222', '127.0.0.1:2222', '127.0.0.1:2223'])
         self.vnetd('--take-over', config=config)
         daemon.child.wait(10)
-        self.assertEqual(listening(), ['127.0.0.1:2222', '127.0.0.1:2223'])
+        self.assertEqual(listening(), ['127.0.0.1:2222', '127.0.0.1:2222', '127.0.0.1:2223'])
 
 
 if __name__ == '__main__':

@@ -1,7 +1,7 @@
 // Fuzzes egress with lists of operations: what guests send, near and far from what their connections expect, what the
 // host's network does, time, full ports and other configurations. What must hold in every run:
 //
-// * whatever is emitted is a well-formed packet with right checksums, TCP no longer than the MTU;
+// * whatever is emitted is a well-formed packet with right checksums, no longer than the MTU, or a fragment of one;
 // * every byte stands for its position, so delivery out of order, twice or with a hole is seen at once on both sides,
 //   also in what is sent again;
 // * the host's sockets are used as their contract says (tests/nat/fake_host.hpp);
@@ -11,6 +11,7 @@
 #include <map>
 
 #include "nat/egress.hpp"
+#include "nat/fragment.hpp"
 #include "tests/nat/fake_host.hpp"
 
 namespace {
@@ -55,7 +56,7 @@ struct Peer {
   std::uint32_t acked = 0;   ///< the last acknowledgment that came
 };
 
-class World final : public PortRoom {
+class World final : public GuestPorts {
  public:
   World() : egress_(config(false), 1, shared_with(host_, shared_), random_, *this) {
     const auto guest6 = *Ipv6Address::parse("fd00:1::2");
@@ -65,8 +66,11 @@ class World final : public PortRoom {
     peers_[2].flow = {guest6, world6, 1002, 80};
     peers_[3].flow = {kGuest4, kWorld4, 1003, 81};  // a forward's
     host_.now = now_;
+    // To the port that the guest's datagrams come from.
+    egress_.calls().open(forward_, {kGuest4, 4000}, host_.open_udp(forward_, kGuest4).value());
   }
   std::size_t frames(const MacAddress&, std::size_t) const override { return port_room_; }
+  std::optional<MacAddress> locate(const IpAddress&) const override { return kGuest; }
 
   void run(ByteReader in) {
     while (in.remaining() > 0) {
@@ -94,7 +98,8 @@ class World final : public PortRoom {
     port_room_ = 100;
     end_batch();
     pass(4h);
-    require(egress_.tcp().size() == 0 && egress_.datagrams().size() == 0);
+    require(egress_.tcp().size() == 0 && egress_.datagrams().size() == 0 && egress_.calls().size() == 0);
+    egress_.calls().close(forward_);
     require(host_.open_sockets() == 0);
     require(egress_.next_deadline() == kNever);
     require(shared_.windows.left() == EgressShared::kWindowBytes);
@@ -170,7 +175,7 @@ class World final : public PortRoom {
     deliver(peer, {peer.isn + 1, peer.come, TcpSegment::kAck, 65'535}, 0);
   }
   void datagram(std::uint8_t op, ByteReader& in) {
-    const std::uint16_t size = in.be16() % 1400;
+    const std::uint16_t size = in.be16() % 4000;
     const std::uint16_t port = in.u8();
     Bytes storage(FrameBuilder::kHeadroom + size, op);
     FrameBuilder frame{storage};
@@ -187,7 +192,18 @@ class World final : public PortRoom {
       frame.fill_icmp_checksum();
       frame.prepend_ipv4(kGuest4, to, ip_protocol::kIcmp);
     }
-    give(frame.bytes());
+    give_cut(frame.bytes());
+  }
+  /// As the guest's system sends it: in fragments where it is too large.
+  void give_cut(ByteView packet) {
+    ++identification_;
+    std::size_t offset = 0;
+    do {
+      Bytes storage(FrameBuilder::kHeadroom + kMtu);
+      FrameBuilder frame{storage};
+      offset = put_fragment(frame, packet, offset, kMtu, identification_);
+      give(frame.bytes());
+    } while (offset != 0);
   }
   /// Any IP packet; its header checksum is made right.
   void packet(ByteReader& in) {
@@ -245,7 +261,7 @@ class World final : public PortRoom {
     const std::uint8_t what = in.u8();
     if (host_.datagrams.empty()) return;
     auto& remote = *host_.datagrams[host_.datagrams.size() - 1 - what / 8 % host_.datagrams.size()];
-    const Endpoint from{(what & 1U) != 0 ? kWorld4 : Ipv4Address{127, 0, 0, 1}, 500};
+    const Endpoint from{(what & 1U) != 0 ? kWorld4 : Ipv4Address{127, 0, 0, 1}, 50};
     if ((what & 6U) == 6U) {
       DatagramError error;
       error.error = static_cast<HostError>(in.u8() % 9U);
@@ -257,7 +273,7 @@ class World final : public PortRoom {
     } else if ((what & 6U) == 4U) {
       remote.refuses = static_cast<HostError>(in.u8() % 9U);
     } else {
-      remote.deliver(from, std::string(in.be16() % 1400U, 'd'));
+      remote.deliver(from, std::string(in.be16() % 6000U, 'd'));
     }
   }
   void call(const Peer& peer) {
@@ -335,10 +351,20 @@ class World final : public PortRoom {
   }
   template <typename Packet>
   void read(const Packet& packet) {
+    require(packet.bytes().size() <= kMtu);
+    if (packet.is_fragment()) {
+      const auto whole = guest_.handle(kGuest, packet, now_);
+      require(whole.has_value());
+      if (*whole) judge(**whole);
+      return guest_.end_batch();
+    }
+    judge(packet);
+  }
+  template <typename Packet>
+  void judge(const Packet& packet) {
     if (packet.protocol() == ip_protocol::kIcmp) return require(checksum(packet.payload()) == 0);
     require(upper_checksum_ok(packet, packet.protocol(), packet.payload()));
     if (packet.protocol() != ip_protocol::kTcp) return;
-    require(packet.bytes().size() <= kMtu);
     const auto segment = TcpSegment::parse(packet.payload());
     require(segment.has_value());
     for (Peer& peer : peers_) {
@@ -371,8 +397,11 @@ class World final : public PortRoom {
   std::array<Peer, 4> peers_;
   std::size_t port_room_ = 100;
   bool holding_ = false;
+  std::uint16_t identification_ = 0;
   std::deque<Bytes> frames_;
+  Reassembler guest_{SipHashKey{3, 4}};  ///< the guest's own
   Egress egress_;
+  FlowId forward_ = egress_.new_id();
 };
 
 }  // namespace

@@ -61,7 +61,7 @@ inline std::string text(std::size_t size, std::size_t from = 0) {
   return result;
 }
 
-class Bench : public PortRoom {
+class Bench : public GuestPorts {
  public:
   static constexpr std::uint32_t kGuestIsn = 0xffff'ff00;  // wraps soon
 
@@ -89,6 +89,9 @@ class Bench : public PortRoom {
   Bench& operator=(const Bench&) = delete;
 
   std::size_t frames(const MacAddress&, std::size_t) const override { return port_room; }
+  std::optional<MacAddress> locate(const IpAddress&) const override {
+    return guest_is_known ? std::optional{guest} : std::nullopt;
+  }
 
   // --- The guest ---
 
@@ -224,6 +227,7 @@ class Bench : public PortRoom {
   IpAddress source;
   IpAddress destination;
   std::size_t port_room = 1000;  ///< frames
+  bool guest_is_known = true;
   std::deque<Line> out;
   std::deque<Bytes> others;  ///< IP packets that are not TCP
   static constexpr std::uint16_t kPort = 80;

@@ -211,7 +211,8 @@ TEST(TcpOpening, ConnectionsBeyondALimitAreResetAndCounted) {
   FakeHost host;
   EgressShared shared;
   Outbox outbox;
-  struct Room : PortRoom {
+  struct Room : GuestPorts {
+    std::optional<MacAddress> locate(const IpAddress&) const override { return std::nullopt; }
     std::size_t frames(const MacAddress&, std::size_t) const override { return 100; }
   } room;
   GuestWire way{wire::mac(9), outbox, room};

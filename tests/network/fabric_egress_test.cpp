@@ -2,6 +2,7 @@
 // and networks.
 #include "gateway_testing.hpp"
 #include "tests/nat/fake_host.hpp"
+#include "tests/nat/fragments_testing.hpp"
 
 namespace vnet::network::test {
 namespace {
@@ -86,6 +87,22 @@ TEST_F(FabricEgress, RefusalsAreToldByTheGatewayAndCounted) {
   expect_silence(syn(to("127.0.0.1")), DropReason::egress_denied);
   EXPECT_THAT(host_.tcp, IsEmpty());
   EXPECT_THAT(host_.datagrams, IsEmpty());
+}
+
+TEST_F(FabricEgress, WhatCameInFragmentsIsRefusedAsAWhole) {
+  const Way4 way = to("203.0.113.200");
+  const Bytes packet = nat::test::udp4(3000, way);
+  std::vector<Bytes> answers;
+  for (const Bytes& fragment : nat::test::cut_all(packet, 1480)) {
+    EXPECT_THAT(answers, IsEmpty());
+    answers = ask(ethernet(way.to, way.from, ethertype::kIpv4, fragment));
+  }
+  ASSERT_THAT(answers, SizeIs(1));
+  const Answer4 answer{answers[0]};
+  EXPECT_EQ(answer.icmp().type(), 3);
+  EXPECT_EQ(answer.icmp().code(), 13);
+  EXPECT_TRUE(std::ranges::equal(answer.icmp().bytes().subspan(8), ByteView{packet}.first(576 - 28)));
+  EXPECT_EQ(sim.counters(alice).drops_in[DropReason::egress_denied], 1U);
 }
 
 TEST_F(FabricEgress, TheEndOfAPacketsLifeIsToldByTheGateway) {
