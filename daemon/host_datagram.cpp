@@ -3,9 +3,7 @@
 #include <netinet/in.h>
 #include <sys/uio.h>
 
-#include <algorithm>
 #include <cerrno>
-#include <cstring>
 
 #include "daemon/error_queue.hpp"
 #include "daemon/host_error.hpp"
@@ -15,39 +13,12 @@ namespace {
 
 using dgram::kBatch;
 
-/// What the system sends with where nothing else is asked for.
-constexpr std::uint8_t kUsualTtl = 64;
-
 bool is_out_of_room(int code) noexcept { return code == EAGAIN || code == EWOULDBLOCK || code == ENOBUFS; }
 
 }  // namespace
 
-/// One call's messages with all that they point to.
-struct DatagramRoom::Outgoing {
-  std::array<dgram::mmsghdr, kBatch> messages;
-  std::array<SocketAddress, kBatch> to;
-  std::array<Head, kBatch> heads;
-  std::array<std::array<iovec, 2>, kBatch> pieces;
-  struct alignas(cmsghdr) Control {
-    std::array<char, CMSG_SPACE(sizeof(int))> bytes;
-  };
-  std::array<Control, kBatch> controls;
-
-  void set_ttl(std::size_t i, int ttl) noexcept {
-    msghdr& message = messages[i].msg_hdr;
-    message.msg_control = controls[i].bytes.data();
-    message.msg_controllen = static_cast<decltype(message.msg_controllen)>(controls[i].bytes.size());
-    const bool v4 = to[i].family() == AF_INET;
-    cmsghdr* const header = CMSG_FIRSTHDR(&message);
-    header->cmsg_level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
-    header->cmsg_type = v4 ? IP_TTL : IPV6_HOPLIMIT;
-    header->cmsg_len = CMSG_LEN(sizeof ttl);
-    std::memcpy(CMSG_DATA(header), &ttl, sizeof ttl);
-  }
-};
-
 DatagramRoom::DatagramRoom()
-    : outgoing_(std::make_unique<Outgoing>()),
+    : outgoing_(std::make_unique<OutgoingDatagrams>()),
       slots_(std::make_unique_for_overwrite<std::uint8_t[]>(kBatch * kSlotBytes)) {
   for (std::size_t i = 0; i < kBatch; ++i) {
     vectors_[i] = {slots_.get() + i * kSlotBytes, kSlotBytes};
@@ -88,40 +59,31 @@ dgram::Fd HostDatagram::open_udp(int family) noexcept {
   return fd;
 }
 
-/// Prepares those up to the first that may not be sent at all; returns how many.
-std::size_t HostDatagram::prepare(std::span<const nat::OutDatagram> datagrams) const {
-  DatagramRoom::Outgoing& out = room_.outgoing();
-  const std::size_t most = std::min(datagrams.size(), kBatch);
-  for (std::size_t i = 0; i < most; ++i) {
-    const nat::OutDatagram& datagram = datagrams[i];
-    if (is_unspecified(datagram.to.address)) return i;
-    out.to[i] = SocketAddress{datagram.to.address, datagram.to.port};
-    const std::size_t head = write_head(datagram, out.heads[i]);
-    out.pieces[i] = {iovec{out.heads[i].data(), head},
-                     iovec{const_cast<std::uint8_t*>(datagram.payload.data()), datagram.payload.size()}};
-    msghdr& message = out.messages[i].msg_hdr;
-    message = {};
-    message.msg_name = out.to[i].get();
-    message.msg_namelen = out.to[i].size;
-    message.msg_iov = out.pieces[i].data();
-    message.msg_iovlen = out.pieces[i].size();
-    if (datagram.ttl != kUsualTtl) out.set_ttl(i, datagram.ttl);
+/// Prepares those up to the first that may not be sent at all.
+void HostDatagram::prepare(std::span<const nat::OutDatagram> datagrams, OutgoingDatagrams::Trains trains) const {
+  OutgoingDatagrams& out = room_.outgoing();
+  out.clear();
+  for (const nat::OutDatagram& datagram : datagrams) {
+    OutgoingDatagrams::Head head;
+    if (is_unspecified(datagram.to.address) || !out.add(datagram, head, write_head(datagram, head), trains)) return;
   }
-  return most;
 }
 
 nat::DatagramSocket::Sent HostDatagram::send(std::span<const nat::OutDatagram> datagrams) {
   Sent sent;
+  auto trains = OutgoingDatagrams::Trains::yes;
+  OutgoingDatagrams& out = room_.outgoing();
   for (bool again = false; sent.count < datagrams.size();) {
-    const std::size_t count = prepare(datagrams.subspan(sent.count));
-    if (count == 0) return {sent.count, nat::HostError::net_unreachable};
-    const int taken = dgram::sendmmsg(fd_.get(), room_.outgoing().messages.data(), static_cast<unsigned>(count),
-                                      kSendFlags | MSG_DONTWAIT);
+    prepare(datagrams.subspan(sent.count), trains);
+    if (out.empty()) return {sent.count, nat::HostError::net_unreachable};
+    const int taken = out.send(fd_.get());
     const int code = taken < 0 ? errno : 0;
     if (taken > 0) {
-      sent.count += static_cast<std::size_t>(taken);
+      sent.count += out.datagrams_in(static_cast<std::size_t>(taken));
     } else if (is_out_of_room(code)) {
-      ++sent.count;  // it is lost
+      sent.count += out.datagrams_in(1);  // they are lost
+    } else if (out.datagrams_in(1) > 1) {
+      trains = OutgoingDatagrams::Trains::no;
     } else if (again) {
       return {sent.count, host_error(code)};
     }

@@ -23,6 +23,7 @@
 #include <optional>
 
 #include "daemon/edge_poll.hpp"
+#include "daemon/outgoing_datagrams.hpp"
 #include "daemon/socket_address.hpp"
 #include "dgram/many_messages.hpp"
 #include "dgram/socket.hpp"
@@ -35,9 +36,6 @@ namespace vnet::daemon {
 class DatagramRoom {
  public:
   static constexpr std::size_t kSlotBytes = 65'535;
-  /// What may go before a payload on the wire, behind the header that the kernel makes.
-  static constexpr std::size_t kMaxHead = 6;
-  using Head = std::array<std::uint8_t, kMaxHead>;
 
   DatagramRoom();
   DatagramRoom(const DatagramRoom&) = delete;
@@ -52,11 +50,10 @@ class DatagramRoom {
   [[nodiscard]] std::array<nat::InDatagram, dgram::kBatch>& results() noexcept { return results_; }
   [[nodiscard]] ByteSpan error() noexcept { return {slots_.get(), kSlotBytes}; }
   /// Where a batch that goes out is put together.
-  struct Outgoing;
-  [[nodiscard]] Outgoing& outgoing() noexcept { return *outgoing_; }
+  [[nodiscard]] OutgoingDatagrams& outgoing() noexcept { return *outgoing_; }
 
  private:
-  std::unique_ptr<Outgoing> outgoing_;
+  std::unique_ptr<OutgoingDatagrams> outgoing_;
   std::unique_ptr<std::uint8_t[]> slots_;
   std::array<dgram::mmsghdr, dgram::kBatch> messages_{};
   std::array<iovec, dgram::kBatch> vectors_{};
@@ -89,14 +86,14 @@ class HostDatagram : public nat::DatagramSocket, public EdgeSocket {
 
  protected:
   /// Writes what goes before the payload; returns its length.
-  [[nodiscard]] virtual std::size_t write_head(const nat::OutDatagram&, DatagramRoom::Head&) const { return 0; }
+  [[nodiscard]] virtual std::size_t write_head(const nat::OutDatagram&, OutgoingDatagrams::Head&) const { return 0; }
   /// The payload of what was received. Empty: it is not for this flow.
   [[nodiscard]] virtual std::optional<ByteView> read_payload(ByteView bytes) const { return bytes; }
   /// The payload of what an error is about, likewise.
   [[nodiscard]] virtual std::optional<ByteView> read_quoted(ByteView bytes) const { return bytes; }
 
  private:
-  [[nodiscard]] std::size_t prepare(std::span<const nat::OutDatagram> datagrams) const;
+  void prepare(std::span<const nat::OutDatagram> datagrams, OutgoingDatagrams::Trains trains) const;
 
   EdgePoll& poll_;
   nat::FlowId flow_;

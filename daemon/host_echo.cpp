@@ -18,7 +18,7 @@ namespace vnet::daemon {
 namespace {
 
 /// Type, code, checksum and identifier: what is before a payload.
-constexpr std::size_t kHead = DatagramRoom::kMaxHead;
+constexpr std::size_t kHead = OutgoingDatagrams::kMaxHead;
 
 constexpr std::uint8_t request_type(bool v4) noexcept {
   return v4 ? icmp_type::kEchoRequest : icmp6_type::kEchoRequest;
@@ -110,7 +110,7 @@ HostEcho::~HostEcho() {
   if (identifier_) identifiers_.give_back(*identifier_);
 }
 
-std::size_t HostEcho::write_head(const nat::OutDatagram& datagram, DatagramRoom::Head& head) const {
+std::size_t HostEcho::write_head(const nat::OutDatagram& datagram, OutgoingDatagrams::Head& head) const {
   head = {request_type(v4_), 0, 0, 0, 0, 0};
   if (!identifier_) return kHead;
   store_be(head.data() + 4, *identifier_);

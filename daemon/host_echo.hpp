@@ -47,7 +47,7 @@ class HostEcho final : public HostDatagram {
   HostEcho(EdgePoll& poll, nat::FlowId flow, dgram::Fd fd, int family, DatagramRoom& room, EchoIdentifiers& identifiers,
            std::optional<std::uint16_t> identifier);
 
-  [[nodiscard]] std::size_t write_head(const nat::OutDatagram& datagram, DatagramRoom::Head& head) const override;
+  [[nodiscard]] std::size_t write_head(const nat::OutDatagram& datagram, OutgoingDatagrams::Head& head) const override;
   [[nodiscard]] std::optional<ByteView> read_payload(ByteView bytes) const override;
   [[nodiscard]] std::optional<ByteView> read_quoted(ByteView bytes) const override;
   [[nodiscard]] std::optional<ByteView> read_message(ByteView bytes, std::uint8_t type) const;

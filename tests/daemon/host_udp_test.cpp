@@ -173,6 +173,35 @@ TEST_P(HostUdpTest, GoesOnlyWhereItIsTold) {
   EXPECT_EQ(socket->send({&mapped, 1}).error, HostError::net_unreachable);
 }
 
+TEST_P(HostUdpTest, WhatGoesAsATrainArrivesAsItWasSent) {
+  const LoopbackServer first{SOCK_DGRAM, GetParam()};
+  const LoopbackServer second{SOCK_DGRAM, GetParam()};
+  const auto socket = open();
+  const std::string text(1200, 'x');
+  std::vector<OutDatagram> out;
+  std::vector<std::size_t> wanted;
+  // Trains of one size, some with a shorter end; a growing one, an empty one, one of another TTL, and another's
+  // between.
+  for (const std::size_t size : {1200U, 1200U, 1200U, 700U, 700U, 700U, 1U, 900U, 900U, 0U, 900U, 900U, 1200U}) {
+    out.push_back(to(first, std::string_view{text}.substr(0, size)));
+    wanted.push_back(size);
+  }
+  out[5].ttl = 32;
+  out.insert(out.begin() + 1, to(second, "between"));
+  for (std::size_t i = 0; i < 70; ++i) {
+    out.push_back(to(first, std::string_view{text}.substr(0, 20)));
+    wanted.push_back(20);
+  }
+  EXPECT_EQ(socket->send(out).count, out.size());
+  const auto next_size = [](const LoopbackServer& peer) {
+    std::array<char, 2000> room;
+    return ::recv(peer.fd.get(), room.data(), room.size(), MSG_DONTWAIT);
+  };
+  for (const std::size_t size : wanted) EXPECT_EQ(next_size(first), static_cast<ssize_t>(size));
+  EXPECT_EQ(next_size(first), -1);
+  EXPECT_EQ(next_size(second), 7);
+}
+
 TEST_P(HostUdpTest, AQuicBurstOf256KibibytesSurvivesUntilItIsRead) {
   const auto socket = open();
   const LoopbackServer peer{SOCK_DGRAM, GetParam()};
