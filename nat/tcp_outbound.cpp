@@ -51,7 +51,7 @@ std::size_t TcpOutbound::on_ack(const Ack& ack, Instant now) {
       urgent_ = {una_, sequence_min(una_ + static_cast<std::uint32_t>(mss_), data_end())};
     }
   }
-  if (acked != 0 || learned) probed_ = false;
+  if (acked != 0 || learned) probed_ = hurried_ = false;
   if (una_ != next_) look_for_loss();
   if (acked != 0 || learned) arm(now);
   return acked;
@@ -204,6 +204,11 @@ TcpOutbound::Due TcpOutbound::expire(Instant now) noexcept {
     timer_ = now + window_probe_;
     return Due::probe_window;
   }
+  if (may_hurry()) {
+    resend_holes();
+    timer_ = now + round_trip_.timeout();
+    return Due::resend;
+  }
   if (may_probe()) {
     // The first silence: the last segment again, which either gets through or shows by SACK what is missing.
     probed_ = true;
@@ -229,9 +234,22 @@ TcpOutbound::Due TcpOutbound::expire(Instant now) noexcept {
   return Due::resend;
 }
 
+/// What came behind a hole was acknowledged at once, so what was sent to fill the hole would have been, too.
+void TcpOutbound::resend_holes() noexcept {
+  hurried_ = true;
+  if (!recovering_) enter_recovery();
+  resent_below_ = una_;
+  pass_mark_ = next_;
+  lost_below_ = sequence_max(lost_below_, received_.end());
+}
+
 void TcpOutbound::arm(Instant now) noexcept {
   if (una_ == next_) {
     timer_ = kNever;
+    return;
+  }
+  if (may_hurry()) {
+    timer_ = now + std::min(round_trip_.settled_after(), round_trip_.timeout());
     return;
   }
   const bool alone = next_ - una_ <= mss_;

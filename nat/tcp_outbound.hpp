@@ -9,7 +9,9 @@
 //
 // Losses are found by selective acknowledgment (RFC 2018, 6675) where the guest knows it, else by duplicate
 // acknowledgments (RFC 5681, 6582). A hole whose repetition was lost too is noticed when data sent after it has
-// arrived. What has no later data behind it is found by a probe of the last segment (RFC 8985, 7) before the
+// arrived. A hole with too little behind it to be counted, or whose repetition is the last that was sent, is lost when
+// it is still there a round trip later (the reordering timer of RFC 8985, 6.2, kept for the connection and not for each
+// segment). What has no later data behind it is found by a probe of the last segment (RFC 8985, 7) before the
 // retransmission timeout (RFC 6298) falls. A closed window is probed with a number that the guest has seen, which makes
 // it repeat its acknowledgment (RFC 9293, 3.8.6.1, as its keep-alives do).
 #pragma once
@@ -101,7 +103,12 @@ class TcpOutbound {
   void look_for_loss() noexcept;
   void enter_recovery() noexcept;
   [[nodiscard]] std::uint32_t surely_lost_below() const noexcept;
-  [[nodiscard]] bool may_probe() const noexcept { return open_ && !probed_ && !recovering_; }
+  [[nodiscard]] bool may_probe() const noexcept {
+    // Without SACK, a probe in a recovery would look like the next hole's repetition.
+    return open_ && !probed_ && (!recovering_ || (selective_ && received_.empty() && !by_timeout_));
+  }
+  [[nodiscard]] bool may_hurry() const noexcept { return !received_.empty() && !hurried_; }
+  void resend_holes() noexcept;
   void arm(Instant now) noexcept;
 
   std::uint32_t una_;
@@ -119,6 +126,7 @@ class TcpOutbound {
   bool open_ = false;  ///< our SYN is acknowledged
   bool recovering_ = false;
   bool probed_ = false;      ///< the last segment was sent once more since something last came back
+  bool hurried_ = false;     ///< the holes were sent once more since something last came back
   bool by_timeout_ = false;  ///< recovery began with silence: all that is sent again goes in order
   SequenceRange urgent_;     ///< goes before all else, once more: a probe, or a repetition that was lost
   int duplicate_acks_ = 0;

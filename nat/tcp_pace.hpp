@@ -27,7 +27,14 @@ class RoundTrip {
   /// ... and later by this when it is alone, because its acknowledgment may be delayed.
   static constexpr Duration kDelayedAck = std::chrono::milliseconds{200};
 
+  /// What a hole is given beyond a round trip, because segments overtake one another.
+  static constexpr Duration kReordering = std::chrono::milliseconds{10};
+
   [[nodiscard]] Duration timeout() const noexcept { return timeout_; }
+  /// Whatever was sent has arrived by then, or will not. Not before there is a sample.
+  [[nodiscard]] Duration settled_after() const noexcept {
+    return smoothed_ == Duration::zero() ? timeout_ : smoothed_ + 4 * variation_ + kReordering;
+  }
   [[nodiscard]] Duration probe_after(bool alone) const noexcept {
     return std::max(2 * smoothed_, kMinProbe) + (alone ? kDelayedAck : Duration::zero());
   }

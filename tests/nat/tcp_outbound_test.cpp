@@ -215,6 +215,48 @@ TEST_F(Outbound, ALoneSegmentIsGivenTimeForADelayedAcknowledgment_Rfc8985_7_2) {
   EXPECT_GE(out.next_deadline() - now, RoundTrip::kDelayedAck);
 }
 
+TEST_F(Outbound, AHoleWithLittleBehindItIsLostARoundTripLater_Rfc8985_6_2) {
+  open(true, 3000);
+  EXPECT_EQ(send().size(), 3U);
+  now += 1ms;
+  ack(0, {{2000, 3000}}, 3000);
+  EXPECT_EQ(send(), Segments{}) << "one segment may have overtaken the others";
+  EXPECT_EQ(wait(), TcpOutbound::Due::resend);
+  EXPECT_LE(waited, 20ms);
+  EXPECT_EQ(send(), (Segments{{0, 1000}, {1000, 1000}}));
+  wait();
+  EXPECT_GE(waited, 190ms) << "nothing has come back since: it is not a hurry any more";
+}
+
+TEST_F(Outbound, ALostRepetitionThatWasTheLastToGoIsNoticedARoundTripLater) {
+  open(true, 10'000);
+  EXPECT_EQ(send().size(), 10U);
+  now += 1ms;
+  ack(0, {{1000, 10'000}}, 10'000);
+  EXPECT_EQ(send(), (Segments{{0, 1000}}));
+  EXPECT_EQ(wait(), TcpOutbound::Due::resend);
+  EXPECT_LE(waited, 20ms);
+  EXPECT_EQ(send(), (Segments{{0, 1000}}));
+  EXPECT_EQ(ack(10'000), 10'000U);
+  EXPECT_EQ(out.retransmitted(), 2U);
+}
+
+TEST_F(Outbound, TheTailOfARecoveryIsProbedToo) {
+  open(true, 10'000);
+  EXPECT_EQ(send().size(), 10U);
+  now += 1ms;
+  ack(0, {{1000, 7000}}, 10'000);
+  EXPECT_EQ(send(), (Segments{{0, 1000}}));
+  ack(7000, {}, 3000);  // of what follows nothing has come, nor ever will
+  EXPECT_EQ(wait(), TcpOutbound::Due::resend);
+  EXPECT_LE(waited, 60ms);
+  EXPECT_EQ(send(1), (Segments{{9000, 1000}}));
+  ack(7000, {{9000, 10'000}}, 3000);
+  EXPECT_EQ(wait(), TcpOutbound::Due::resend);
+  EXPECT_LE(waited, 20ms);
+  EXPECT_EQ(send(), (Segments{{7000, 1000}, {8000, 1000}}));
+}
+
 TEST_F(Outbound, TimeoutsDoubleAndAllCountsAsLost_Rfc6298_5) {
   open(true);
   send();
