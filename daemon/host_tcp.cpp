@@ -18,6 +18,16 @@ namespace {
 
 /// Pieces for one system call.
 constexpr std::size_t kPieces = 64;
+/// Bytes of window that a connection begins with.
+constexpr int kFirstWindow = 256 * 1024;
+
+/// The kernel counts a piece of its buffer as full until the last byte of it is consumed, and a piece is up to 64 KiB,
+/// so with the usual first window the other side waits for each acknowledgment of the guest. SO_RCVBUF would end the
+/// kernel's own tuning; a low-water mark enlarges the buffer and, taken back, leaves it so (Linux: tcp_set_rcvlowat).
+void enlarge_window(int fd) noexcept {
+  set_option(fd, SOL_SOCKET, SO_RCVLOWAT, kFirstWindow);
+  set_option(fd, SOL_SOCKET, SO_RCVLOWAT, 1);
+}
 
 }  // namespace
 
@@ -25,6 +35,7 @@ void HostTcp::configure(int fd) noexcept {
   set_option(fd, IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(fd, SOL_SOCKET, SO_OOBINLINE, 1);
   set_option(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+  enlarge_window(fd);
 #if defined(TCP_KEEPIDLE)
   set_option(fd, IPPROTO_TCP, TCP_KEEPIDLE, kKeepaliveIdleSeconds);
   set_option(fd, IPPROTO_TCP, TCP_KEEPINTVL, kKeepaliveIntervalSeconds);
