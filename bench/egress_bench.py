@@ -177,6 +177,8 @@ TABLES = {'tcp': tcp, 'streams': lambda seconds: tcp(seconds, 8), 'udp': udp, 'l
 
 
 def main():
+    if os.geteuid() != 0:
+        sys.exit('needs root, to make network namespaces')
     seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
     for name in sys.argv[2:] or TABLES:
         TABLES[name](seconds)

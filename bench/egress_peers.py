@@ -2,7 +2,8 @@
 
 The guest is a network namespace with a TAP. slirp4netns and pasta have a TAP of their own; the others speak over a
 socket, and `tap_stream` joins it to a TAP. vnetd is measured as its users have it, with `vnet tap`, and over the same
-stream bridge as passt. Whatever is not installed is left out.
+stream bridge as passt. Whatever is not installed is left out; gvproxy, which Debian does not have, was never there when
+this was run.
 
 The host is a namespace, too: nothing that is measured leaves it. It has a default route, because passt and pasta take
 the guest's address from there.

@@ -1,5 +1,9 @@
 #!/usr/bin/python3
-"""./dev bench: everything that is measured, in one run. Results go to the terminal; put them into the commit."""
+"""./dev bench: what is measured, in one run. Results go to the terminal; put them into the commit.
+
+    ./dev bench [SECONDS]                      the hot path, and whole switches
+    ./dev bench egress [SECONDS [TABLE...]]    egress beside its peers: see egress_bench.py; needs root, for namespaces
+"""
 
 import pathlib
 import subprocess
@@ -10,6 +14,8 @@ BUILD = ROOT / 'build/release'
 
 
 def main():
+    if sys.argv[1:2] == ['egress']:
+        sys.exit(subprocess.run([sys.executable, ROOT / 'bench/egress_bench.py', *sys.argv[2:]]).returncode)
     seconds = sys.argv[1] if len(sys.argv) > 1 else '1'
     print('--- the hot path without sockets (items are frames, or copies of a flooded frame)', flush=True)
     subprocess.run([BUILD / 'bench/hot_path_bench', '--benchmark_min_time=0.2'], check=True)
