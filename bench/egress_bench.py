@@ -14,6 +14,7 @@ import os
 import pathlib
 import re
 import statistics
+import subprocess
 import sys
 import tempfile
 
@@ -44,7 +45,11 @@ def iperf(pair, *flags, seconds):
     """Bits a second that arrived, the subject's CPU seconds for each gigabyte of them, and the whole report."""
     server = pair.keep(pair.host.start(['iperf3', '-s', '-1', '--forceflush']), 'listening')
     before = pair.cpu_seconds()
-    done = pair.guest.run(['iperf3', '-c', pair.server, '-t', str(seconds), '-J', *flags], timeout=seconds + 30, check=False)
+    ask = ['iperf3', '-c', pair.server, '-t', str(seconds), '-J', *flags]
+    try:
+        done = pair.guest.run(ask, timeout=seconds + 15, check=False)
+    except subprocess.TimeoutExpired as late:
+        raise AssertionError(f'no end after {late.timeout} s') from late
     cpu = pair.cpu_seconds() - before
     server.kill()
     report = json.loads(done.stdout)
