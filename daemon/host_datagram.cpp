@@ -64,7 +64,7 @@ void HostDatagram::prepare(std::span<const nat::OutDatagram> datagrams, Outgoing
   OutgoingDatagrams& out = room_.outgoing();
   out.clear();
   for (const nat::OutDatagram& datagram : datagrams) {
-    OutgoingDatagrams::Head head;
+    OutgoingDatagrams::Head head{};
     if (is_unspecified(datagram.to.address) || !out.add(datagram, head, write_head(datagram, head), trains)) return;
   }
 }

@@ -8,6 +8,7 @@
 
 #include "daemon/config_print.hpp"
 #include "daemon/config_read.hpp"
+#include "daemon/config_words.hpp"
 #include "daemon/control/api.hpp"
 
 namespace vnet::daemon {
@@ -115,9 +116,7 @@ http::Response Api::get_gvproxy_forwards(Call&) {
     const std::string to = to_string(running.forward.to);
     forwards.push_back({{"local", path != nullptr ? path->path : to_string(running.forward.listen)},
                         {"remote", path != nullptr ? "tcp://" + to : to},
-                        {"protocol", path != nullptr                          ? "unix"
-                                     : running.forward.proto == Protocol::udp ? "udp"
-                                                                              : "tcp"}});
+                        {"protocol", path != nullptr ? "unix" : to_word(kProtocolWords, running.forward.proto)}});
   }
   return answer(forwards);
 }

@@ -105,6 +105,10 @@ class Vnetd:
     def pid(self):
         return self.child.process.pid
 
+    def descriptors(self):
+        """How many it has open."""
+        return len(os.listdir(f'/proc/{self.pid}/fd'))
+
     def stop(self, number=signal.SIGTERM):
         """Asks it to end; anything but exit code 0 within 10 s is an error."""
         if self.child.running:

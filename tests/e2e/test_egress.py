@@ -85,12 +85,10 @@ class Tcp(Egress):
 
     def test_three_hundred_connections_at_once_leave_no_descriptor_behind(self):
         guest = self.guest()
-        def descriptors():
-            return len(list(pathlib.Path(f'/proc/{self.daemon.pid}/fd').iterdir()))
-        before = descriptors()
+        before = self.daemon.descriptors()
         for address in (WORLD4, WORLD6):
             self.assertEqual(self.ask(guest, 'open', address, 300), '300')
-        harness.eventually(lambda: descriptors() <= before, 15, f'{before} descriptors as before')
+        harness.eventually(lambda: self.daemon.descriptors() <= before, 15, f'{before} descriptors as before')
 
     def test_a_clean_link_sees_no_repetition_and_no_bad_checksum(self):
         needs.tools(tshark='tshark')

@@ -44,10 +44,7 @@ class Load(test_egress.Egress):
         for namespace in (self.world, self.client):  # ports are used once only, for a minute
             namespace.run(['sh', '-c', 'echo 1024 65535 > /proc/sys/net/ipv4/ip_local_port_range'])
         self.api = control.Control(self.daemon.control)
-        self.before = self.descriptors()
-
-    def descriptors(self):
-        return len(list(pathlib.Path(f'/proc/{self.daemon.pid}/fd').iterdir()))
+        self.before = self.daemon.descriptors()
 
     def memory(self, what):
         """In bytes."""
@@ -59,7 +56,7 @@ class Load(test_egress.Egress):
 
     def assert_nothing_is_left(self):
         harness.eventually(lambda: self.flows() == 0, 20, 'the end of all flows')
-        harness.eventually(lambda: self.descriptors() <= self.before, 5, f'{self.before} descriptors as before')
+        harness.eventually(lambda: self.daemon.descriptors() <= self.before, 5, f'{self.before} descriptors as before')
 
     def hold(self, address):
         crowd_of_it = self.client.start([sys.executable, CROWD, 'hold', address, FLOWS], stdin=subprocess.PIPE)

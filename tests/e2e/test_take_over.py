@@ -303,7 +303,7 @@ class TakeOver(harness.Case):
         return {path.name: path.stat().st_ino for path in self.folder.iterdir() if path.is_socket()}
 
     def descriptors(self):
-        return len(os.listdir(f'/proc/{self.old.pid}/fd'))
+        return self.old.descriptors()
 
     def asked(self):
         """A connection on which somebody has asked to take over, and has been told to go ahead."""

@@ -12,6 +12,7 @@
 
 #include "nat/egress.hpp"
 #include "nat/fragment.hpp"
+#include "tests/fuzz/any_packet.hpp"
 #include "tests/nat/fake_host.hpp"
 
 namespace {
@@ -84,7 +85,7 @@ class World final : public GuestPorts {
         case 4: plan(in); break;
         case 5: datagram(op, in); break;
         case 6: host_datagram(in); break;
-        case 7: packet(in); break;
+        case 7: give(fuzz::any_packet(in)); break;
         case 8: reconfigure(in.u8()); break;
         case 9: port_room_ = in.u8() % 20; break;
         case 10: holding_ = !holding_; break;
@@ -204,17 +205,6 @@ class World final : public GuestPorts {
       offset = put_fragment(frame, packet, offset, kMtu, identification_);
       give(frame.bytes());
     } while (offset != 0);
-  }
-  /// Any IP packet; its header checksum is made right.
-  void packet(ByteReader& in) {
-    const ByteView bytes = in.bytes(std::min<std::size_t>(in.u8(), in.remaining()));
-    Bytes copy(bytes.begin(), bytes.end());
-    if (copy.size() >= 20 && copy[0] >> 4U == 4) {
-      const std::size_t header = std::clamp<std::size_t>((copy[0] & 0x0fU) * 4U, 20, copy.size());
-      copy[10] = copy[11] = 0;
-      store_be(copy.data() + 10, checksum(ByteView{copy}.first(header)));
-    }
-    give(copy);
   }
 
   // --- The host ---

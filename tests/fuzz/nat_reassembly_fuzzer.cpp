@@ -14,6 +14,7 @@
 #include "nat/reassembly.hpp"
 #include "packet/checksum.hpp"
 #include "packet/ip_fragment.hpp"
+#include "tests/fuzz/any_packet.hpp"
 
 namespace {
 
@@ -111,14 +112,7 @@ class World {
   /// Any bytes; of IPv4 with a right checksum.
   void raw(ByteReader& in) {
     std::ranges::fill(lied_, true);
-    const ByteView bytes = in.bytes(std::min<std::size_t>(in.u8(), in.remaining()));
-    Bytes copy(bytes.begin(), bytes.end());
-    if (copy.size() >= 20 && copy[0] >> 4U == 4) {
-      const std::size_t header = std::clamp<std::size_t>((copy[0] & 0x0fU) * 4U, 20, copy.size());
-      copy[10] = copy[11] = 0;
-      store_be(copy.data() + 10, checksum(ByteView{copy}.first(header)));
-    }
-    give(copy);
+    give(fuzz::any_packet(in));
   }
 
   void give(ByteView bytes) {
