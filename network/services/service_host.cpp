@@ -1,0 +1,66 @@
+#include "network/services/service_host.hpp"
+
+#include <utility>
+
+#include "network/services/stun_service.hpp"
+#include "network/services/stun_tcp.hpp"
+
+namespace vnet::network {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// How long a connection may be silent. A client of DNS or STUN has its answer and goes; a log, or a person who tries
+/// out an echo, has nothing to say for a while.
+Duration idle_time_of(ServiceKind kind) noexcept {
+  switch (kind) {
+    case ServiceKind::stun: return 1min;
+    case ServiceKind::echo:
+    case ServiceKind::discard: return 10min;
+    case ServiceKind::syslog: return 1h;
+    default: return TcpTimeouts{}.idle;
+  }
+}
+
+TcpServerConfig tcp_config(ServiceKind kind, std::size_t mtu) noexcept {
+  TcpServerConfig result;
+  result.mtu = mtu;
+  result.timeouts.idle = idle_time_of(kind);
+  result.limits.per_guest = ServiceHost::kConnectionsPerRemote;
+  return result;
+}
+
+}  // namespace
+
+ServiceHost::ServiceHost(ServiceConfig config, std::size_t mtu, Random& random, ServiceOutput& datagrams,
+                         TcpOutput& segments)
+    : config_(std::move(config)), output_(datagrams), tcp_(tcp_config(config_.kind, mtu), random, segments) {
+  switch (config_.kind) {
+    case ServiceKind::stun: serve_stun(); break;
+    default: break;
+  }
+}
+
+ServiceHost::~ServiceHost() = default;
+
+template <typename Handler, typename... Arguments>
+void ServiceHost::listen(std::initializer_list<std::uint16_t> ports, Arguments&&... arguments) {
+  handlers_.push_back(std::make_unique<Handler>(tcp_, std::forward<Arguments>(arguments)...));
+  for (const std::uint16_t port : ports) tcp_.listen(port, *handlers_.back());
+}
+
+void ServiceHost::serve_stun() {
+  auto service = std::make_unique<StunService>(config_.addresses);
+  listen<StunTcp>({StunService::kPort, StunService::kOtherPort}, *service);
+  datagrams_ = std::move(service);
+}
+
+bool ServiceHost::handle_udp(const ServiceDatagram& datagram, Instant now) {
+  return datagrams_ != nullptr && datagrams_->handle(datagram, output_, now);
+}
+
+TcpVerdict ServiceHost::handle_tcp(const TcpFlow& flow, const TcpSegment& segment, Instant now) {
+  return tcp_.handle(flow, segment, now);
+}
+
+}  // namespace vnet::network
