@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "network/services/discard_service.hpp"
+#include "network/services/echo_service.hpp"
 #include "network/services/stun_service.hpp"
 #include "network/services/stun_tcp.hpp"
 
@@ -37,6 +39,8 @@ ServiceHost::ServiceHost(ServiceConfig config, std::size_t mtu, Random& random, 
     : config_(std::move(config)), output_(datagrams), tcp_(tcp_config(config_.kind, mtu), random, segments) {
   switch (config_.kind) {
     case ServiceKind::stun: serve_stun(); break;
+    case ServiceKind::echo: serve_echo(); break;
+    case ServiceKind::discard: serve_discard(); break;
     default: break;
   }
 }
@@ -53,6 +57,16 @@ void ServiceHost::serve_stun() {
   auto service = std::make_unique<StunService>(config_.addresses);
   listen<StunTcp>({StunService::kPort, StunService::kOtherPort}, *service);
   datagrams_ = std::move(service);
+}
+
+void ServiceHost::serve_echo() {
+  datagrams_ = std::make_unique<EchoService>();
+  listen<EchoTcp>({EchoService::kPort});
+}
+
+void ServiceHost::serve_discard() {
+  datagrams_ = std::make_unique<DiscardService>();
+  listen<DiscardTcp>({DiscardService::kPort});
 }
 
 bool ServiceHost::handle_udp(const ServiceDatagram& datagram, Instant now) {

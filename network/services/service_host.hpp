@@ -38,6 +38,8 @@ class ServiceHost {
 
  private:
   void serve_stun();
+  void serve_echo();
+  void serve_discard();
   template <typename Handler, typename... Arguments>
   void listen(std::initializer_list<std::uint16_t> ports, Arguments&&... arguments);
 
