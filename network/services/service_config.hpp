@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "network/services/wall_time.hpp"
 #include "packet/ip_address.hpp"
 
 namespace vnet::network {
@@ -26,6 +27,8 @@ struct ServiceConfig {
   /// Of either family. The order matters to STUN: of each family the first is its A1, the second its A2.
   std::vector<IpAddress> addresses{};
   ServiceKind kind = ServiceKind::none;
+  /// Of ntp; empty: the year is 1970 at the beginning of `Instant`.
+  WallClock wall_clock{};
 };
 
 }  // namespace vnet::network

@@ -4,6 +4,7 @@
 
 #include "network/services/discard_service.hpp"
 #include "network/services/echo_service.hpp"
+#include "network/services/ntp_service.hpp"
 #include "network/services/stun_service.hpp"
 #include "network/services/stun_tcp.hpp"
 
@@ -39,6 +40,7 @@ ServiceHost::ServiceHost(ServiceConfig config, std::size_t mtu, Random& random, 
     : config_(std::move(config)), output_(datagrams), tcp_(tcp_config(config_.kind, mtu), random, segments) {
   switch (config_.kind) {
     case ServiceKind::stun: serve_stun(); break;
+    case ServiceKind::ntp: serve_ntp(); break;
     case ServiceKind::echo: serve_echo(); break;
     case ServiceKind::discard: serve_discard(); break;
     default: break;
@@ -67,6 +69,11 @@ void ServiceHost::serve_echo() {
 void ServiceHost::serve_discard() {
   datagrams_ = std::make_unique<DiscardService>();
   listen<DiscardTcp>({DiscardService::kPort});
+}
+
+void ServiceHost::serve_ntp() {
+  const auto since_1970 = [](Instant now) { return WallTime{now.time_since_epoch()}; };
+  datagrams_ = std::make_unique<NtpService>(config_.wall_clock ? config_.wall_clock : since_1970);
 }
 
 bool ServiceHost::handle_udp(const ServiceDatagram& datagram, Instant now) {

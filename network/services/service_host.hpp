@@ -38,6 +38,7 @@ class ServiceHost {
 
  private:
   void serve_stun();
+  void serve_ntp();
   void serve_echo();
   void serve_discard();
   template <typename Handler, typename... Arguments>
