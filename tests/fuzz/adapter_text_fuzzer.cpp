@@ -23,6 +23,7 @@ void expect_harmless(std::string_view text, bool lines) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace vnet;
   using namespace vnet::adapter;
   const std::string text{reinterpret_cast<const char*>(data), size};
   expect_harmless(printable(text), false);
