@@ -37,6 +37,11 @@ namespace vnet {
   X(hop_limit, "hop-limit", "a packet whose time to live ended at the gateway")                    \
   X(egress_denied, "egress-denied", "the rules of the way out do not let it pass")                 \
   X(egress_limit, "egress-limit", "too many flows, or no socket left for another")                 \
+  X(blackhole, "blackhole", "beyond the network, to or from an address that vanishes")             \
+  X(nat_filtered, "nat-filtered", "from outside, through a mapping that does not let it in")       \
+  X(nat_unmapped, "nat-unmapped", "from outside, for a port that stands for nobody")               \
+  X(nat_exhausted, "nat-exhausted", "no mapping, session or outside port left")                    \
+  X(unresolved, "unresolved", "for a guest that did not say where it is")                          \
   X(rate_limited, "rate-limited", "answered too often already")                                    \
   X(impairment, "impairment", "lost on purpose")                                                   \
   X(impairment_queue, "impairment-queue", "the queue of a link with impairments is full")
