@@ -16,10 +16,10 @@ namespace wire = network::test;
 using nat::Endpoint;
 using wire::Bytes;
 
-inline constexpr std::uint8_t kFin = TcpSegment::kFin;
-inline constexpr std::uint8_t kSyn = TcpSegment::kSyn;
-inline constexpr std::uint8_t kRst = TcpSegment::kRst;
-inline constexpr std::uint8_t kAck = TcpSegment::kAck;
+inline constexpr unsigned kFin = TcpSegment::kFin;
+inline constexpr unsigned kSyn = TcpSegment::kSyn;
+inline constexpr unsigned kRst = TcpSegment::kRst;
+inline constexpr unsigned kAck = TcpSegment::kAck;
 
 /// `192.0.2.1:80`, `[2001:db8::1]:80`; without a port it is 0.
 inline Endpoint at(std::string_view text) {
