@@ -107,8 +107,8 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.egress = egress_rules(config, from);
   network.host_alias = from.host_alias;
   if (const auto* const rules = std::get_if<NatRules>(&from.nat)) {
-    network.udp_timeout = rules->udp_timeout;
-    network.tcp_established_timeout = rules->tcp_established_timeout;
+    network.nat.udp_timeout = rules->udp_timeout;
+    network.nat.tcp_established_timeout = rules->tcp_established_timeout;
   }
   network.domain = from.dns.domain;
   network.search = from.dns.search;

@@ -8,9 +8,11 @@ namespace {
 /// How long the two clocks are trusted to run alike: the wall's is adjusted now and then.
 constexpr Duration kSynchronization = std::chrono::seconds{1};
 
-/// Ports and networks come and go, so their ids interleave: ports are even, gateways odd.
+/// Ports and networks come and go, so their ids interleave, by the remainder of a division by three.
 capture::InterfaceId id_of(l2::PortId port, std::size_t network) noexcept {
-  const std::size_t id = port == l2::kGatewayPort ? 2 * network + 1 : 2 * std::size_t{index(port)};
+  std::size_t id = 3 * std::size_t{index(port)};
+  if (port == l2::kGatewayPort) id = 3 * network + 1;
+  if (port == l2::kWanPort) id = 3 * network + 2;
   return capture::InterfaceId{static_cast<std::uint32_t>(id)};
 }
 
@@ -31,6 +33,9 @@ void Recorder::announce_gateway(std::size_t network) {
   const network::NetworkConfig& config = fabric_.network_config(network);
   writer_->add_interface(id_of(l2::kGatewayPort, network), config.name + "-gateway",
                          "gateway of network " + config.name + ", " + config.mac.to_string());
+  if (!config.wan) return;
+  writer_->add_interface(id_of(l2::kWanPort, network), config.name + "-wan",
+                         "outside of the router of network " + config.name + "; its Ethernet headers are made up");
 }
 
 void Recorder::announce(l2::PortId port) {

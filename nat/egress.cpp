@@ -37,7 +37,7 @@ Egress::Egress(const EgressConfig& config, std::size_t network, EgressShared& sh
       wire_(config.mac, outbox_, ports),
       tcp_({.mtu = config.mtu, .key = make_key(random), .times = {.idle = config.tcp_established_timeout}}, wire_,
            shared.windows, [this](const TcpSplice& splice, HostError error) { tell_refused(splice, error); }),
-      datagrams_({.mtu = config.mtu,
+      datagrams_({.mtu = datagram_mtu(),
                   .key = make_key(random),
                   .times = {.udp = config.udp_timeout},
                   .ipv4 = config.ipv4,
@@ -213,6 +213,15 @@ bool Egress::call(FlowId id, const Endpoint& client, const Endpoint& guest, cons
   return tcp_.call(id, flow, mac, std::move(host), now);
 }
 
+bool Egress::answers_call(const PacketEditor& packet) const {
+  if (packet.kind() == PacketEditor::Kind::tcp) {
+    return carries({packet.destination(), packet.source(), packet.destination_port(), packet.source_port()});
+  }
+  if (packet.kind() != PacketEditor::Kind::udp) return false;
+  return carries(Endpoint{packet.source(), packet.source_port()},
+                 Endpoint{packet.destination(), packet.destination_port()});
+}
+
 std::optional<Endpoint> Egress::client_for(const std::optional<Endpoint>& real, const Endpoint& guest) const {
   return client_for(real, guest, [&](const Endpoint& client) {
     return !tcp_.contains({client.address, guest.address, client.port, guest.port});
@@ -309,7 +318,7 @@ void Egress::reconfigure(const EgressConfig& config, const GuestPorts& ports) {
   ports_ = &ports;
   calls_.set_idle(config.udp_timeout);
   tcp_.reconfigure(config.mtu, {.idle = config.tcp_established_timeout});
-  datagrams_.reconfigure(config.mtu, config.udp_timeout, config.ipv4, config.ipv6);
+  datagrams_.reconfigure(datagram_mtu(), config.udp_timeout, config.ipv4, config.ipv6);
   tcp_.abort_if([this](const TcpSplice& splice) {
     const TcpFlow& flow = splice.flow();
     return !splice.called() &&

@@ -33,6 +33,7 @@
 #include "packet/icmp_error.hpp"
 #include "packet/ip.hpp"
 #include "packet/outbox.hpp"
+#include "packet/packet_editor.hpp"
 #include "packet/random.hpp"
 
 namespace vnet::nat {
@@ -40,6 +41,7 @@ namespace vnet::nat {
 struct EgressConfig {
   MacAddress mac;  ///< the gateway's, from which all frames come
   std::size_t mtu = 1500;
+  bool whole_datagrams = false;     ///< however large: a router on their way cuts them
   std::optional<Ipv4Address> ipv4;  ///< the gateway's addresses
   std::optional<Ipv6Address> ipv6;
   EgressRules rules;
@@ -92,6 +94,8 @@ class Egress final : private DatagramCalls::Guests {
             std::unique_ptr<TcpSocket> host, Instant now);
   /// Whether a guest's datagram answers a call through a forward.
   [[nodiscard]] bool carries(const Endpoint& guest, const Endpoint& to) const { return calls_.carries(guest, to); }
+  /// Either of both, of a packet that came whole.
+  [[nodiscard]] bool answers_call(const PacketEditor& packet) const;
   /// UDP forwards into the network.
   [[nodiscard]] DatagramCalls& calls() noexcept { return calls_; }
   [[nodiscard]] const DatagramCalls& calls() const noexcept { return calls_; }
@@ -126,6 +130,7 @@ class Egress final : private DatagramCalls::Guests {
 
  private:
   static constexpr unsigned kNetworkShift = 48;
+  static constexpr std::size_t kMaxPacket = 65'535;
   /// What one turn makes at most, and beyond it the largest batch that a datagram socket gives.
   static constexpr std::size_t kArenaBytes = std::size_t{6} << 20U;
 
@@ -144,6 +149,7 @@ class Egress final : private DatagramCalls::Guests {
   void tell_refused(const TcpSplice& splice, HostError error);
   void tell_unfinished(const Reassembler::Unfinished& datagram);
   /// Whom errors of our own come from.
+  [[nodiscard]] std::size_t datagram_mtu() const noexcept { return config_.whole_datagrams ? kMaxPacket : config_.mtu; }
   [[nodiscard]] std::optional<IpAddress> reporter(const IpAddress& family) const noexcept;
   template <typename IsFree>
   [[nodiscard]] std::optional<Endpoint> client_for(const std::optional<Endpoint>& real, const Endpoint& guest,

@@ -8,6 +8,7 @@
 
 #include "dhcp/server.hpp"
 #include "dns/server.hpp"
+#include "nat/behavior.hpp"
 #include "nat/egress_rules.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
@@ -16,6 +17,14 @@
 #include "switch/mac_table.hpp"
 
 namespace vnet::network {
+
+/// The outside addresses of a network's router.
+struct Wan {
+  std::optional<Ipv4Address> ipv4;
+  std::optional<Ipv6Address> ipv6;
+
+  bool operator==(const Wan&) const noexcept = default;
+};
 
 struct NetworkConfig {
   std::string name;
@@ -34,9 +43,12 @@ struct NetworkConfig {
   l2::MacTable::Limits mac_limits;
   std::optional<nat::EgressRules> egress;  ///< in effect when the fabric has the host's sockets; none: no way out
   std::optional<IpAddress> host_alias;     ///< by which guests reach the host's loopback; none: not at all
-  Duration udp_timeout = std::chrono::seconds{300};
-  Duration tcp_established_timeout = std::chrono::seconds{7440};
-  l2::Impairments impair;  ///< of every NIC's link here, behind the NIC's own
+  std::optional<Wan> wan;                  ///< none: the network is not joined to the internet
+  nat::NatBehavior nat;                    ///< between both; its times are those of egress, too
+  std::string behind;                      ///< the network whose router its own stands behind; empty: none
+  std::optional<Ipv4Address> one_to_one_host;
+  std::vector<IpPrefix> blackhole;  ///< beyond the network: what goes there, or comes from there, vanishes
+  l2::Impairments impair;           ///< of every NIC's link here, behind the NIC's own
 };
 
 }  // namespace vnet::network

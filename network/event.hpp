@@ -35,6 +35,7 @@ enum class EventKind : std::uint8_t {
   network_added,
   network_removed,
   network_changed,  ///< subject: the new name, where it has one; cause
+  service_changed,  ///< subject: its name, and up or down; cause
   drop_burst,       ///< subject: the reason; cause: how many
   capture_started,  ///< subject: where to
   capture_ended,    ///< subject: where to; cause
@@ -61,6 +62,7 @@ enum class EventKind : std::uint8_t {
     case EventKind::network_added: return "network.added";
     case EventKind::network_removed: return "network.removed";
     case EventKind::network_changed: return "network.changed";
+    case EventKind::service_changed: return "service.changed";
     case EventKind::drop_burst: return "drop.burst";
     case EventKind::capture_started: return "capture.started";
     case EventKind::capture_ended: return "capture.ended";

@@ -13,7 +13,11 @@ Fabric::Fabric(std::vector<NetworkConfig> configs, std::vector<NicConfig> nics, 
     : seed_(seed), random_(seed), dns_random_(std::move(dns_random)) {
   assert(!configs.empty() && configs.size() <= kMaxNetworks);
   if (!dns_random_) dns_random_ = [this] { return random_.next(); };
-  for (NetworkConfig& config : configs) networks_.push_back(make_network(networks_.size(), std::move(config)));
+  for (NetworkConfig& config : configs) {
+    networks_.push_back(make_network(networks_.size(), std::move(config)));
+    internet_.join(networks_.size() - 1, *networks_.back(), Instant{});
+  }
+  internet_.build_routes();
   for (NicConfig& nic : nics) {
     assert(!problem(nic));
     insert(std::move(nic), true, Instant{});
@@ -144,7 +148,7 @@ void Fabric::set_live(l2::PortId port, bool live) {
 }
 
 Instant Fabric::next_deadline() const {
-  Instant next = std::min(next_linger_check_, next_delayed_);
+  Instant next = std::min({next_linger_check_, next_delayed_, internet_.next_deadline()});
   for (const auto& network : networks_) {
     if (!network) continue;
     next = std::min(next, network->gateway.next_deadline());
@@ -155,6 +159,7 @@ Instant Fabric::next_deadline() const {
 
 void Fabric::expire(Instant now) {
   if (now >= next_delayed_) expire_impaired(now);
+  if (now >= internet_.next_deadline()) internet_.expire(now);
   for (const auto& network : networks_) {
     if (!network) continue;
     network->gateway.expire(now);

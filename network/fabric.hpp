@@ -42,6 +42,7 @@
 #include "network/config.hpp"
 #include "network/event.hpp"
 #include "network/gateway.hpp"
+#include "network/internet.hpp"
 #include "network/nic.hpp"
 #include "network/observer.hpp"
 #include "network/source_guard.hpp"
@@ -146,6 +147,21 @@ class Fabric {
   void on_host(nat::FlowId id, nat::HostEvents events, Instant now);
   void end_host_events(Instant now);
 
+  // The internet between the networks; see network/internet.hpp.
+
+  [[nodiscard]] const Internet& internet() const noexcept { return internet_; }
+  /// Another NAT for a network, while it runs.
+  void change_nat(std::size_t network, const nat::NatBehavior& nat, std::string_view cause, Instant now);
+  /// Other outside addresses: all mappings are gone.
+  void change_wan(std::size_t network, const std::optional<Wan>& wan, std::string_view cause, Instant now);
+  void change_blackhole(std::size_t network, std::vector<IpPrefix> blackhole, std::string_view cause, Instant now);
+  /// All services from now on.
+  void set_services(std::vector<ServiceConfig> services) { internet_.set_services(std::move(services)); }
+  /// False: there is no service of that name.
+  bool set_service_up(std::string_view name, bool up, std::string_view cause, Instant now);
+  /// The router is switched off and on again.
+  void reboot_router(std::size_t network, std::string_view cause, Instant now);
+
   // Time.
 
   [[nodiscard]] Instant next_deadline() const;
@@ -154,7 +170,10 @@ class Fabric {
 
   // Looking in.
 
-  void set_observer(FrameObserver* observer) noexcept { observer_ = observer; }
+  void set_observer(FrameObserver* observer) noexcept {
+    observer_ = observer;
+    internet_.set_observer(observer);
+  }
   [[nodiscard]] EventLog& events() noexcept { return events_; }
   /// Takes an event that was made elsewhere into the log. The observer is told of one that names a NIC.
   void announce(Event event);
@@ -189,9 +208,9 @@ class Fabric {
   [[nodiscard]] std::size_t max_frame_size() const noexcept;
 
  private:
-  struct Network final : nat::GuestPorts {
-    Network(NetworkConfig c, const Fabric& of, std::size_t its_number, Random& random,
-            const dns::RandomSource& dns_random, EventLog& events, const std::deque<Nic>& all_nics)
+  struct Network final : nat::GuestPorts, Lan, Uplink {
+    Network(NetworkConfig c, Fabric& of, std::size_t its_number, Random& random, const dns::RandomSource& dns_random,
+            EventLog& events, const std::deque<Nic>& all_nics)
         : fabric(of),
           number(its_number),
           config(std::move(c)),
@@ -200,13 +219,30 @@ class Fabric {
           gateway(config, random, dns_random, events, guard),
           nics(all_nics) {
       table.pin(config.mac, l2::kGatewayPort);
+      gateway.set_uplink(this);
     }
     [[nodiscard]] std::size_t frames(const MacAddress& guest, std::size_t frame_bytes) const override;
     [[nodiscard]] std::optional<MacAddress> locate(const IpAddress& guest) const override {
       return fabric.guest_at(number, guest);
     }
+    [[nodiscard]] const NetworkConfig& settings() const override { return config; }
+    [[nodiscard]] std::optional<MacAddress> station(const IpAddress& guest) const override { return locate(guest); }
+    void ask_for(const IpAddress& guest) override { gateway.solicit(guest); }
+    [[nodiscard]] nat::Egress* way_out() override { return egress.get(); }
+    [[nodiscard]] bool answers_for(Ipv4Address address) const override {
+      const Router* const router = fabric.internet_.router(number);
+      return router != nullptr && router->inside.find(address) != nullptr;
+    }
+    [[nodiscard]] std::optional<nat::EgressRefusal> leave(const MacAddress& mac, const Ipv4Packet& packet,
+                                                          Instant at) override {
+      return fabric.internet_.from_guest(number, mac, packet, at);
+    }
+    [[nodiscard]] std::optional<nat::EgressRefusal> leave(const MacAddress& mac, const Ipv6Packet& packet,
+                                                          Instant at) override {
+      return fabric.internet_.from_guest(number, mac, packet, at);
+    }
 
-    const Fabric& fabric;
+    Fabric& fabric;
     std::size_t number;
     NetworkConfig config;
     l2::MacTable table;
@@ -241,8 +277,13 @@ class Fabric {
   /// Counts and shows a frame that has left through `port`, or never will.
   void account(l2::PortId port, ByteView frame, std::optional<DropReason> dropped, Instant now);
   void forward_from_gateway(Network& network, Instant now);
+  void forward_from_egress(Network& network, Instant now);
+  void forward_internet(Instant now);
   void forward_outbox(Network& network, Outbox& outbox, Instant now);
+  void forward_frames(Network& network, std::span<const ByteView> frames, Instant now);
 
+  void rejoin(Network& network, std::string_view what, std::string_view cause, Instant now);
+  [[nodiscard]] static nat::EgressConfig egress_config(const NetworkConfig& config);
   void make_egress(std::size_t number, Network& network);
   void succeed_egress(std::size_t number, Network& former, Network& fresh);
   void end_egress_batch(Network& network, Instant now);
@@ -268,6 +309,7 @@ class Fabric {
   dns::RandomSource dns_random_;
   EventLog events_;
   nat::EgressShared egress_shared_;
+  Internet internet_{random_};
   std::vector<std::unique_ptr<Network>> networks_;  ///< null where one was removed
   std::deque<Nic> nics_;
   std::vector<l2::PortId> free_;

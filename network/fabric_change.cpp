@@ -175,6 +175,8 @@ std::size_t Fabric::add_network(NetworkConfig config, Instant now) {
   if (slot == networks_.end()) slot = networks_.emplace(slot);
   const auto number = static_cast<std::size_t>(slot - networks_.begin());
   *slot = make_network(number, std::move(config));
+  internet_.join(number, **slot, now);
+  internet_.build_routes();
   make_egress(number, **slot);
   report(EventKind::network_added, **slot, {}, now);
   return number;
@@ -199,6 +201,8 @@ void Fabric::reconfigure(std::size_t network, NetworkConfig config, Instant now)
     if (nic.in_use && nic.config.network == network) fresh->gateway.set_nic(nic.config);
   }
   fresh->gateway.succeed(slot->gateway, now);
+  internet_.join(network, *fresh, now);
+  internet_.build_routes();
   succeed_egress(network, *slot, *fresh);
   const bool impairs = fresh->config.impair != slot->config.impair;
   slot = std::move(fresh);
@@ -214,6 +218,8 @@ bool Fabric::remove_network(std::size_t network, Instant now) {
     if (is_here(nics_[i])) remove(l2::PortId{static_cast<std::uint32_t>(i)}, "its network is removed", now);
   }
   report(EventKind::network_removed, *networks_[network], {}, now);
+  internet_.leave(network);
+  internet_.build_routes();
   networks_[network].reset();
   return true;
 }

@@ -13,7 +13,9 @@ namespace {
 constexpr std::size_t kMaxBacklogFrames = 128;
 constexpr std::size_t kMaxBacklogBytes = 512 * 1024;
 
-nat::EgressConfig egress_config(const NetworkConfig& config) {
+}  // namespace
+
+nat::EgressConfig Fabric::egress_config(const NetworkConfig& config) {
   nat::EgressConfig egress;
   egress.mac = config.mac;
   egress.mtu = config.mtu;
@@ -25,14 +27,18 @@ nat::EgressConfig egress_config(const NetworkConfig& config) {
     egress.ipv6 = config.ipv6->address;
     egress.inside.emplace_back(*config.ipv6);
   }
+  if (config.wan) {
+    // It stands beyond the router, whose outside addresses the guests have there.
+    egress.whole_datagrams = true;
+    if (config.wan->ipv4) egress.ipv4 = config.wan->ipv4;
+    if (config.wan->ipv6) egress.ipv6 = config.wan->ipv6;
+  }
   egress.rules = *config.egress;
   egress.host_alias = config.host_alias;
-  egress.udp_timeout = config.udp_timeout;
-  egress.tcp_established_timeout = config.tcp_established_timeout;
+  egress.udp_timeout = config.nat.udp_timeout;
+  egress.tcp_established_timeout = config.nat.tcp_established_timeout;
   return egress;
 }
-
-}  // namespace
 
 std::size_t Fabric::Network::frames(const MacAddress& guest, std::size_t frame_bytes) const {
   const l2::PortId port = table.lookup(guest, now);

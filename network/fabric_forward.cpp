@@ -111,17 +111,44 @@ void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant no
 void Fabric::forward_from_gateway(Network& network, Instant now) {
   // Egress has noted what the guests sent, and borrows their frames until now.
   if (network.egress) end_egress_batch(network, now);
+  if (internet_.holds(network.number)) internet_.retry_held(network.number, now);
   forward_outbox(network, network.gateway.outbox(), now);
-  if (network.egress) forward_outbox(network, network.egress->outbox(), now);
+  if (network.egress) forward_from_egress(network, now);
+  forward_internet(now);
+}
+
+/// Of a network that is joined to the internet, the way leads through its router.
+void Fabric::forward_from_egress(Network& network, Instant now) {
+  Outbox& outbox = network.egress->outbox();
+  if (!network.config.wan) return forward_outbox(network, outbox, now);
+  for (const ByteView frame : outbox.frames()) {
+    if (!internet_.from_egress(network.number, frame, now)) forward_frames(network, {&frame, 1}, now);
+  }
+  outbox.taken();
+}
+
+/// What has come through the internet for any network.
+void Fabric::forward_internet(Instant now) {
+  while (const auto number = internet_.next_touched()) {
+    if (!has_network(*number)) continue;
+    Network& network = *networks_[*number];
+    forward_outbox(network, network.gateway.outbox(), now);
+    std::vector<ByteView>& frames = internet_.frames(*number);
+    forward_frames(network, frames, now);
+    frames.clear();
+  }
 }
 
 void Fabric::forward_outbox(Network& network, Outbox& outbox, Instant now) {
-  if (outbox.frames().empty()) return;
-  const std::size_t number = static_cast<std::size_t>(
-      std::find_if(networks_.begin(), networks_.end(), [&](const auto& n) { return n.get() == &network; }) -
-      networks_.begin());
-  for (const ByteView frame : outbox.frames()) {
-    if (observer_ != nullptr) observer_->on_frame(l2::kGatewayPort, number, Direction::in, frame, std::nullopt, now);
+  forward_frames(network, outbox.frames(), now);
+  outbox.taken();
+}
+
+void Fabric::forward_frames(Network& network, std::span<const ByteView> frames, Instant now) {
+  for (const ByteView frame : frames) {
+    if (observer_ != nullptr) {
+      observer_->on_frame(l2::kGatewayPort, network.number, Direction::in, frame, std::nullopt, now);
+    }
     const MacAddress destination = MacAddress::load(frame.data());
     const l2::PortId to = destination.is_group() ? l2::kNoPort : network.table.lookup(destination, now);
     if (to == l2::kNoPort) {
@@ -130,7 +157,6 @@ void Fabric::forward_outbox(Network& network, Outbox& outbox, Instant now) {
       deliver(to, network, frame, now);
     }
   }
-  outbox.taken();
 }
 
 void Fabric::refuse(l2::PortId from, ByteView frame, DropReason reason, Instant now) {
@@ -172,6 +198,7 @@ void Fabric::on_upstream_error(std::size_t network, std::uint64_t handle, Instan
 void Fabric::end_batch() {
   transmit_.clear();
   delayed_.end_batch();
+  internet_.end_batch();
   for (const auto& network : networks_) {
     if (!network) continue;
     network->gateway.outbox().clear();

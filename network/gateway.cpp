@@ -80,7 +80,8 @@ bool Gateway::is_own(Ipv4Address address) const noexcept {
 }
 
 bool Gateway::answers_arp_for(Ipv4Address address) const noexcept {
-  return is_own(address) || (egress_ != nullptr && egress_->config().host_alias == IpAddress{address});
+  if (is_own(address) || (uplink_ != nullptr && uplink_->answers_for(address))) return true;
+  return egress_ != nullptr && egress_->config().host_alias == IpAddress{address};
 }
 
 bool Gateway::is_own(const Ipv6Address& address) const noexcept { return discovery_ && discovery_->is_own(address); }
@@ -130,8 +131,8 @@ Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
   const bool own = is_own(destination);
   if (!own && !is_broadcast(destination)) {
     if (!for_us_alone) return std::nullopt;
-    if (egress_ != nullptr) {
-      const auto refused = egress_->handle(frame.source(), *packet, now);
+    if (uplink_ != nullptr) {
+      const auto refused = uplink_->leave(frame.source(), *packet, now);
       if (!refused) return std::nullopt;
       if (!refused->answer) return refused->reason;
       return icmp_error4(frame, subject_of(*refused, *packet), *refused->answer, refused->reason, now);
@@ -212,8 +213,8 @@ Gateway::Verdict Gateway::handle_ipv6(const EthernetFrame& frame, Instant now) {
   }
   if (!is_own(destination)) {
     if (frame.destination().is_group()) return std::nullopt;
-    if (egress_ != nullptr) {
-      const auto refused = egress_->handle(frame.source(), *packet, now);
+    if (uplink_ != nullptr) {
+      const auto refused = uplink_->leave(frame.source(), *packet, now);
       if (!refused) return std::nullopt;
       if (!refused->answer) return refused->reason;
       return icmp_error6(frame, subject_of(*refused, *packet), *refused->answer, refused->reason, now);

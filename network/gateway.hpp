@@ -38,6 +38,21 @@
 
 namespace vnet::network {
 
+/// What is beyond the network.
+class Uplink {
+ public:
+  virtual ~Uplink() = default;
+  /// A packet of the guest at `mac` for an address that is not the gateway's; borrowed until the batch ends. Why it
+  /// goes nowhere, if it does not.
+  [[nodiscard]] virtual std::optional<nat::EgressRefusal> leave(const MacAddress& mac, const Ipv4Packet& packet,
+                                                                Instant now) = 0;
+  [[nodiscard]] virtual std::optional<nat::EgressRefusal> leave(const MacAddress& mac, const Ipv6Packet& packet,
+                                                                Instant now) = 0;
+  /// Whether the address, one of the network's own, is a router's that stands inside, and is reached through the
+  /// gateway.
+  [[nodiscard]] virtual bool answers_for(Ipv4Address address) const = 0;
+};
+
 class Gateway final : private TcpOutput {
  public:
   /// ICMP errors a second, and in one burst (RFC 1812, 4.3.2.8; RFC 4443, 2.4 f).
@@ -55,7 +70,9 @@ class Gateway final : private TcpOutput {
   [[nodiscard]] Instant next_deadline() const;
   void expire(Instant now);
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
-  /// Where what is beyond the network goes; null: nowhere. It outlives this, or is taken back.
+  /// Where what is beyond the network goes; null: nowhere. It outlives this.
+  void set_uplink(Uplink* uplink) noexcept { uplink_ = uplink; }
+  /// What the host's calls come through; null: there are none. It outlives this, or is taken back.
   void set_egress(nat::Egress* egress) noexcept { egress_ = egress; }
 
   /// The station that was last heard with this address; nothing: none was.
@@ -139,6 +156,7 @@ class Gateway final : private TcpOutput {
   Random& random_;
   SourceGuard& guard_;
   nat::Egress* egress_ = nullptr;
+  Uplink* uplink_ = nullptr;
   Outbox outbox_;
   TokenBucket errors_{kIcmpErrorsPerSecond, kIcmpErrorBurst};
   std::unordered_map<IpAddress, Neighbor> neighbors_;

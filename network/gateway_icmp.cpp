@@ -2,20 +2,10 @@
 // they are about, never about an error, a fragment, or what came to a group or as a link-layer broadcast (RFC
 // 1122, 3.2.2; RFC 4443, 2.4 e).
 #include "network/gateway.hpp"
+#include "packet/icmp_echo.hpp"
 #include "packet/icmp_error.hpp"
 
 namespace vnet::network {
-namespace {
-
-/// The request with another type in front; the checksum is left to the caller.
-void put_echo_reply(FrameBuilder& frame, std::uint8_t type, ByteView request) {
-  ByteWriter payload{frame.payload_room()};
-  payload.u8(type);
-  payload.bytes(request.subspan(1));
-  if (payload.ok()) frame.commit_payload(payload.position());
-}
-
-}  // namespace
 
 Gateway::Verdict Gateway::handle_icmp4(const EthernetFrame& frame, const Ipv4Packet& packet) {
   const auto message = IcmpMessage::parse(packet.payload());
@@ -24,9 +14,7 @@ Gateway::Verdict Gateway::handle_icmp4(const EthernetFrame& frame, const Ipv4Pac
   if (message->type() != icmp_type::kEchoRequest) return std::nullopt;
   if (packet.source().is_unspecified()) return DropReason::malformed;
   FrameBuilder answer{outbox_.room(message->bytes().size())};
-  put_echo_reply(answer, icmp_type::kEchoReply, message->bytes());
-  answer.fill_icmp_checksum();
-  answer.prepend_ipv4(packet.destination(), packet.source(), ip_protocol::kIcmp);
+  build_echo_reply(answer, packet.destination(), packet.source(), message->bytes());
   answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv4);
   outbox_.send(answer);
   return std::nullopt;
@@ -55,9 +43,7 @@ Gateway::Verdict Gateway::handle_icmp6(const EthernetFrame& frame, const Ipv6Pac
   }
   const Ipv6Address source = destination.is_multicast() ? discovery_->link_local() : destination;
   FrameBuilder answer{outbox_.room(message->bytes().size())};
-  put_echo_reply(answer, icmp6_type::kEchoReply, message->bytes());
-  answer.fill_icmp6_checksum(source, packet.source());
-  answer.prepend_ipv6(source, packet.source(), ip_protocol::kIcmp6);
+  build_echo_reply(answer, source, packet.source(), message->bytes());
   answer.prepend_ethernet(frame.source(), config_.mac, ethertype::kIpv6);
   outbox_.send(answer);
   return std::nullopt;

@@ -12,13 +12,14 @@
 
 namespace vnet::network {
 
-/// As seen from the switch: `in` came from the NIC (or the gateway), `out` goes to it.
+/// As seen from the switch: `in` came from the NIC (or the gateway, or the router), `out` goes to it.
 enum class Direction : std::uint8_t { in, out };
 
 class FrameObserver {
  public:
   virtual ~FrameObserver() = default;
-  /// `port` may be l2::kGatewayPort, of the network with index `network`. The frame is borrowed for the call.
+  /// `port` may be l2::kGatewayPort, of the network with index `network`, or l2::kWanPort, the outside of its router,
+  /// where an Ethernet header is put in front of packets that have none. The frame is borrowed for the call.
   virtual void on_frame(l2::PortId port, std::size_t network, Direction direction, ByteView frame,
                         std::optional<DropReason> dropped, Instant now) = 0;
   /// Something happened to the NIC at `port`, before any later frame of it is seen; or, where `port` is

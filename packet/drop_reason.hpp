@@ -41,6 +41,7 @@ namespace vnet {
   X(nat_filtered, "nat-filtered", "from outside, through a mapping that does not let it in")       \
   X(nat_unmapped, "nat-unmapped", "from outside, for a port that stands for nobody")               \
   X(nat_exhausted, "nat-exhausted", "no mapping, session or outside port left")                    \
+  X(service_down, "service-down", "for a service that is switched off")                            \
   X(unresolved, "unresolved", "for a guest that did not say where it is")                          \
   X(rate_limited, "rate-limited", "answered too often already")                                    \
   X(impairment, "impairment", "lost on purpose")                                                   \

@@ -38,10 +38,15 @@ class Outbox {
   /// Queues the finished frame of a builder over the last `room`, or over a part of it that lies behind those already
   /// queued. A builder that failed is ignored.
   void send(const FrameBuilder& frame) {
+    if (frame.bytes().empty()) return;
+    keep(frame);
+    frames_.push_back(frame.bytes());
+  }
+
+  /// Takes the storage of a builder as `send` does, for what is not to be forwarded, or not as it stands.
+  void keep(const FrameBuilder& frame) noexcept {
     const ByteView bytes = frame.bytes();
-    if (bytes.empty()) return;
-    used_ = static_cast<std::size_t>(bytes.data() - arena_.get()) + bytes.size();
-    frames_.push_back(bytes);
+    if (!bytes.empty()) used_ = static_cast<std::size_t>(bytes.data() - arena_.get()) + bytes.size();
   }
 
   [[nodiscard]] const std::vector<ByteView>& frames() const noexcept { return frames_; }

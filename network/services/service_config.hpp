@@ -29,6 +29,11 @@ struct ServiceConfig {
   ServiceKind kind = ServiceKind::none;
   /// Of ntp; empty: the year is 1970 at the beginning of `Instant`.
   WallClock wall_clock{};
+
+  /// Whether it is the same service, so that one that is running can go on; functions are not compared.
+  [[nodiscard]] bool is_like(const ServiceConfig& other) const {
+    return name == other.name && addresses == other.addresses && kind == other.kind;
+  }
 };
 
 }  // namespace vnet::network

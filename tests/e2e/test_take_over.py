@@ -171,14 +171,14 @@ class TakeOver(harness.Case):
         senders = [threading.Thread(target=send, args=[client], daemon=True) for client in (alice, carol, eve)]
 
         def receive():
-            while not stop.is_set() or any(len(got[mac]) < count for mac, count in sent.items()):
+            while any(map(threading.Thread.is_alive, senders)) or any(len(got[mac]) < sent[mac] for mac in list(sent)):
                 frame = bob.receive(2)
                 if frame is None:
                     return
                 if b'number' in frame:
                     got[frames.mac_text(frame[6:12])].append(int(frame[14:].rstrip(b'.').split()[1]))
         receiver = threading.Thread(target=receive)
-        for thread in (receiver, *senders):
+        for thread in (*senders, receiver):
             thread.start()
         for _ in range(5):
             self.succeed()

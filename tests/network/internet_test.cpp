@@ -1,0 +1,118 @@
+// Packets between homes, servers and services of the simulated internet.
+#include "internet_testing.hpp"
+
+namespace vnet::network::test {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+struct TwoHomes : ::testing::Test {
+  explicit TwoHomes(const nat::NatBehavior& nat = nat::behavior_of(nat::NatPreset::easy))
+      : sim({home(1, nat), home(2, nat), cloud()}) {}
+
+  Simulation sim;
+  Guest alice{sim, 1, 0, "192.168.1.101"};
+  Guest bob{sim, 2, 1, "192.168.2.101"};
+  Guest server{sim, 3, 2, "198.51.100.10"};
+};
+
+TEST_F(TwoHomes, AServerSeesTheOutsideAddressAndItsAnswerComesBack) {
+  alice.send("198.51.100.10", 5000, 7000, "hello");
+  sim.pass(1s);
+  EXPECT_THAT(server.take(), ElementsAre("203.0.113.1:5000 hello"));
+  server.send("203.0.113.1", 7000, 5000, "welcome");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ElementsAre("198.51.100.10:7000 welcome"));
+}
+
+TEST_F(TwoHomes, AHoleIsPunchedFromBothSides) {
+  alice.send("203.0.113.2", 5000, 6000, "first, filtered");
+  sim.pass(1s);
+  EXPECT_THAT(bob.take(), IsEmpty());
+  bob.send("203.0.113.1", 6000, 5000, "through");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ElementsAre("203.0.113.2:6000 through"));
+  alice.send("203.0.113.2", 5000, 6000, "now, too");
+  sim.pass(1s);
+  EXPECT_THAT(bob.take(), ElementsAre("203.0.113.1:5000 now, too"));
+  EXPECT_EQ(sim.fabric.internet().router(1)->drops.total(), 1U);
+}
+
+TEST_F(TwoHomes, TheHopLimitIsSpentByEveryRouter) {
+  alice.send("198.51.100.10", 5000, 7000, "hello");
+  sim.pass(1s);
+  ASSERT_EQ(server.packets.size(), 1U);
+  EXPECT_EQ(Ipv4Packet::parse(server.packets[0])->ttl(), 62);
+}
+
+TEST_F(TwoHomes, BlackholesSwallowBothWaysAndCanBeLifted) {
+  sim.fabric.change_blackhole(0, {Ipv4Prefix::parse("198.51.100.0/24").value()}, "test", sim.now);
+  alice.send("198.51.100.10", 5000, 7000, "lost");
+  sim.pass(1s);
+  EXPECT_THAT(server.take(), IsEmpty());
+  EXPECT_EQ(sim.counters(alice.client).drops_in[DropReason::blackhole], 1U);
+  sim.fabric.change_blackhole(0, {}, "test", sim.now);
+  alice.send("198.51.100.10", 5000, 7000, "found");
+  sim.pass(1s);
+  EXPECT_THAT(server.take(), ElementsAre("203.0.113.1:5000 found"));
+}
+
+TEST_F(TwoHomes, AnotherOutsideAddressIsUsedAtOnce) {
+  alice.send("198.51.100.10", 5000, 7000, "before");
+  sim.fabric.change_wan(0, Wan{ip4("203.0.113.77"), std::nullopt}, "renumbered", sim.now);
+  alice.send("198.51.100.10", 5000, 7000, "after");
+  sim.pass(1s);
+  EXPECT_THAT(server.take(), ElementsAre("203.0.113.1:5000 before", "203.0.113.77:5000 after"));
+  server.send("203.0.113.1", 7000, 5000, "to nobody");
+  server.send("203.0.113.77", 7000, 5000, "to alice");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ElementsAre("198.51.100.10:7000 to alice"));
+}
+
+TEST_F(TwoHomes, FragmentsArePutTogetherTranslatedAndCutAgain) {
+  const Bytes payload(4000, 'x');
+  const Way4 way = alice.way("198.51.100.10");
+  const Bytes whole = udp(way, 5000, 7000, payload);
+  const Bytes upper{whole.begin() + 34, whole.end()};
+  for (const std::size_t at : {std::size_t{2960}, std::size_t{0}, std::size_t{1480}}) {
+    const std::size_t size = std::min<std::size_t>(1480, upper.size() - at);
+    const bool more = at + size < upper.size();
+    sim.send(alice.client, ipv4(way, 17, ByteView{upper}.subspan(at, size),
+                                static_cast<std::uint16_t>(at / 8 | (more ? 0x2000U : 0U))));
+  }
+  sim.pass(1s);
+  ASSERT_EQ(server.packets.size(), 3U);
+  std::size_t data = 0;
+  for (const Bytes& packet : server.packets) data += Ipv4Packet::parse(packet)->payload().size();
+  EXPECT_EQ(data, upper.size());
+}
+
+TEST_F(TwoHomes, AServiceAnswersStunWithTheOutsideEndpoint) {
+  sim.fabric.set_services({{"stun.test", {ip4("3.3.3.3"), ip4("3.3.3.4")}, ServiceKind::stun}});
+  Bytes request;
+  put16(request, 0x0001);
+  put16(request, 0);
+  put32(request, 0x2112a442);
+  for (std::uint8_t i = 0; i < 12; ++i) put8(request, i);
+  sim.send(alice.client, udp(alice.way("3.3.3.3"), 5000, 3478, request));
+  sim.pass(1s);
+  ASSERT_EQ(alice.received.size(), 1U);
+  EXPECT_EQ(alice.received[0].substr(0, 13), "3.3.3.3:3478 ");
+  EXPECT_TRUE(sim.fabric.set_service_up("stun.test", false, "test", sim.now));
+  sim.send(alice.client, udp(alice.way("3.3.3.3"), 5000, 3478, request));
+  sim.pass(1s);
+  EXPECT_EQ(alice.received.size(), 1U);
+  EXPECT_FALSE(sim.fabric.set_service_up("nobody.test", false, "test", sim.now));
+}
+
+TEST_F(TwoHomes, ServicesAnswerPings) {
+  sim.fabric.set_services({{"quiet.test", {ip4("3.3.3.3")}}});
+  sim.send(alice.client, ping(alice.way("3.3.3.3")));
+  sim.pass(1s);
+  ASSERT_EQ(alice.packets.size(), 1U);
+  EXPECT_EQ(IcmpMessage::parse(Ipv4Packet::parse(alice.packets[0])->payload())->type(), icmp_type::kEchoReply);
+}
+
+}  // namespace
+}  // namespace vnet::network::test
