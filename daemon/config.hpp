@@ -24,6 +24,7 @@
 
 #include "daemon/json_format.hpp"
 #include "daemon/problem.hpp"
+#include "nat/behavior.hpp"
 #include "nat/egress_rules.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
@@ -48,22 +49,15 @@ struct Wan {
   bool operator==(const Wan&) const = default;
 };
 
-enum class NatPreset : std::uint8_t { none, one2one, easy, easyaf, hard, fullcone, cgnat };
-/// On what a mapping or a filter depends besides the inside endpoint (RFC 4787, 4.1 and 5).
-enum class NatDependence : std::uint8_t { endpoint_independent, address_dependent, address_and_port_dependent };
-enum class NatPorts : std::uint8_t { preserve, random, sequential };
-
-struct NatRules {
-  NatDependence mapping = NatDependence::endpoint_independent;
-  NatDependence filtering = NatDependence::address_and_port_dependent;
-  NatPorts ports = NatPorts::preserve;
-  bool hairpin = true;
-  Duration udp_timeout = std::chrono::seconds{300};
-  Duration tcp_established_timeout = std::chrono::seconds{7440};
-  std::optional<std::string> behind;  ///< a network's name; not looked up before there is a NAT to stand behind
-  bool operator==(const NatRules&) const = default;
+/// What the router of a network does, and where it stands.
+struct Nat {
+  std::optional<nat::NatPreset> preset;  ///< by which it was called, or from which it differs
+  nat::NatBehavior behavior;             ///< all that is in effect, the preset's part included
+  std::optional<std::string> behind;     ///< the network whose router this one stands behind; none: the internet
+  std::optional<Ipv4Address> host;  ///< of one2one: the guest that has the outside address; none: the first to send
+  bool operator==(const Nat&) const = default;
 };
-using Nat = std::variant<NatPreset, NatRules>;
+[[nodiscard]] constexpr Nat nat_of(nat::NatPreset preset) { return {preset, nat::behavior_of(preset), {}, {}}; }
 
 enum class PortMappingProtocol : std::uint8_t { nat_pmp, pcp, upnp };
 
@@ -146,7 +140,7 @@ struct Network {
   MacAddress mac;
   std::uint16_t mtu = 1500;
   std::optional<Wan> wan;
-  Nat nat = NatPreset::none;
+  Nat nat = nat_of(nat::NatPreset::none);
   std::vector<PortMappingProtocol> port_mapping;
   Dhcp dhcp;
   Dns dns;

@@ -6,27 +6,14 @@
 #include <algorithm>
 #include <functional>
 
+#include "daemon/config_check_internet.hpp"
 #include "daemon/config_check_network.hpp"
+#include "daemon/config_known.hpp"
 #include "daemon/config_once.hpp"
 #include "daemon/json_text.hpp"
 
 namespace vnet::daemon {
 namespace {
-
-std::vector<std::string> names_of(const auto& named) {
-  std::vector<std::string> names;
-  for (const auto& one : named) names.push_back(one.name);
-  return names;
-}
-
-/// Reports `name` when it is none of `known`.
-void check_known(std::string_view what, const std::string& name, const std::vector<std::string>& known,
-                 const std::string& pointer, Problems& problems) {
-  if (std::ranges::find(known, name) != known.end()) return;
-  const std::string expected = known.empty() ? "a config that has one" : "one of " + join(known);
-  problems.add(pointer, found_expected("no " + std::string{what} + " named " + in_quotes(name), expected) +
-                            did_you_mean(name, known));
-}
 
 void check_nics(const Config& config, Problems& problems) {
   Once names{problems};
@@ -155,6 +142,7 @@ void check_sockets(const Config& config, Problems& problems) {
 
 void check_config(const Config& config, Problems& problems) {
   check_networks(config, problems);
+  check_routers(config, problems);
   check_nics(config, problems);
   check_listen(config, problems);
   check_sockets(config, problems);

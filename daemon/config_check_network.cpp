@@ -21,12 +21,6 @@ constexpr std::uint16_t kMinIpv6Mtu = 1280;  // RFC 8200, 5
 /// What the server itself puts into its messages (RFC 2131, RFC 2132, RFC 3046): a second opinion would break them.
 constexpr std::array<std::uint8_t, 12> kServersOptions = {50, 51, 52, 53, 54, 55, 56, 57, 58, 59, 61, 82};
 
-/// 0/8, loopback, multicast and reserved: no interface has such an address (RFC 1122, 3.2.1.3).
-bool is_assignable(Ipv4Address address) {
-  const std::uint32_t top = address.to_u32() >> 24U;
-  return top != 0 && top != 127 && top < 224;
-}
-
 /// Whether `address` is a host's in `prefix`, not the prefix itself and not its broadcast address.
 bool is_host_of(const Ipv4Prefix& prefix, Ipv4Address address) {
   return prefix.contains(address) && address != prefix.network() && address != prefix.broadcast();
@@ -193,18 +187,19 @@ void check_network(const Network& network, const std::string& pointer, Problems&
 
 void check_networks(const Config& config, Problems& problems) {
   Once names{problems};
-  Once outside{problems};
   Once listened{problems};
   for (std::size_t i = 0; i < config.networks.size(); ++i) {
     const Network& network = config.networks[i];
     const std::string pointer = child_pointer("/networks", i);
     names.add_name(network.name, child_pointer(pointer, "name"));
     check_network(network, pointer, problems);
-    const std::string wan = child_pointer(pointer, "wan");
-    if (network.wan && network.wan->ipv4) outside.add(network.wan->ipv4->to_string(), child_pointer(wan, "ipv4"));
-    if (network.wan && network.wan->ipv6) outside.add(network.wan->ipv6->to_string(), child_pointer(wan, "ipv6"));
     check_forwards(network, child_pointer(pointer, "forwards"), listened, problems);
   }
+}
+
+bool is_assignable(Ipv4Address address) {
+  const std::uint32_t top = address.to_u32() >> 24U;
+  return top != 0 && top != 127 && top < 224;
 }
 
 void check_host_address(const Network& network, Ipv4Address address, const std::string& pointer, Problems& problems) {

@@ -7,6 +7,9 @@ namespace vnet::daemon {
 
 void check_networks(const Config& config, Problems& problems);
 
+/// Not in 0/8, loopback, multicast or reserved: no interface has such an address (RFC 1122, 3.2.1.3).
+[[nodiscard]] bool is_assignable(Ipv4Address address);
+
 /// Whether `address` may be a guest's: inside the prefix, neither end of it, and neither the gateway nor its aliases.
 void check_host_address(const Network& network, Ipv4Address address, const std::string& pointer, Problems& problems);
 

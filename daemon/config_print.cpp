@@ -78,15 +78,23 @@ Json egress(const Egress& egress) {
 }
 
 Json nat(const Nat& nat) {
-  if (const auto* preset = std::get_if<NatPreset>(&nat)) return to_word(kNatPresetWords, *preset);
-  const auto& rules = std::get<NatRules>(nat);
-  Json object = {{"mapping", to_word(kNatDependenceWords, rules.mapping)},
-                 {"filtering", to_word(kNatDependenceWords, rules.filtering)},
-                 {"ports", to_word(kNatPortsWords, rules.ports)},
-                 {"hairpin", rules.hairpin},
-                 {"udp_timeout_s", seconds(rules.udp_timeout)},
-                 {"tcp_established_timeout_s", seconds(rules.tcp_established_timeout)}};
-  put_if(object, "behind", rules.behind);
+  if (nat.preset && nat == nat_of(*nat.preset)) return to_string(*nat.preset);
+  const nat::NatBehavior& behavior = nat.behavior;
+  Json object = Json::object();
+  if (nat.preset) object["preset"] = to_string(*nat.preset);
+  object["mapping"] = to_string(behavior.mapping);
+  object["filtering"] = to_string(behavior.filtering);
+  object["ports"] = to_string(behavior.ports);
+  object["hairpin"] = behavior.hairpin;
+  object["inbound_refresh"] = behavior.inbound_refresh;
+  object["udp_timeout_s"] = seconds(behavior.udp_timeout);
+  object["icmp_timeout_s"] = seconds(behavior.icmp_timeout);
+  object["tcp_established_timeout_s"] = seconds(behavior.tcp_established_timeout);
+  object["tcp_transitory_timeout_s"] = seconds(behavior.tcp_transitory_timeout);
+  object["ipv6"] = to_string(behavior.ipv6);
+  object["firewall"] = behavior.firewall;
+  put_if(object, "behind", nat.behind);
+  put_if(object, "host", nat.host);
   return object;
 }
 

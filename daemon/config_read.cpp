@@ -112,16 +112,25 @@ Egress egress(const Json& object) {
 }
 
 Nat nat(const Json& value) {
-  if (value.is_string()) return word<NatPreset>(kNatPresetWords)(value);
-  NatRules rules;
-  read(value, "mapping", rules.mapping, word<NatDependence>(kNatDependenceWords));
-  read(value, "filtering", rules.filtering, word<NatDependence>(kNatDependenceWords));
-  read(value, "ports", rules.ports, word<NatPorts>(kNatPortsWords));
-  read(value, "hairpin", rules.hairpin, truth);
-  read(value, "udp_timeout_s", rules.udp_timeout, seconds);
-  read(value, "tcp_established_timeout_s", rules.tcp_established_timeout, seconds);
-  read(value, "behind", rules.behind, text);
-  return rules;
+  if (value.is_string()) return nat_of(word<nat::NatPreset>(kNatPresetWords)(value));
+  Nat nat;
+  read(value, "preset", nat.preset, word<nat::NatPreset>(kNatPresetWords));
+  if (nat.preset) nat = nat_of(*nat.preset);
+  nat::NatBehavior& behavior = nat.behavior;
+  read(value, "mapping", behavior.mapping, word<nat::Dependence>(kDependenceWords));
+  read(value, "filtering", behavior.filtering, word<nat::Dependence>(kDependenceWords));
+  read(value, "ports", behavior.ports, word<nat::PortChoice>(kPortChoiceWords));
+  read(value, "hairpin", behavior.hairpin, truth);
+  read(value, "inbound_refresh", behavior.inbound_refresh, truth);
+  read(value, "udp_timeout_s", behavior.udp_timeout, seconds);
+  read(value, "icmp_timeout_s", behavior.icmp_timeout, seconds);
+  read(value, "tcp_established_timeout_s", behavior.tcp_established_timeout, seconds);
+  read(value, "tcp_transitory_timeout_s", behavior.tcp_transitory_timeout, seconds);
+  read(value, "ipv6", behavior.ipv6, word<nat::Ipv6Way>(kIpv6WayWords));
+  read(value, "firewall", behavior.firewall, truth);
+  read(value, "behind", nat.behind, text);
+  read(value, "host", nat.host, ipv4);
+  return nat;
 }
 
 Wan wan(const Json& object) {
@@ -210,7 +219,7 @@ Network network(const Json& object, bool is_first, const Folders& folders) {
   read(object, "mac", network.mac, mac);
   read(object, "mtu", network.mtu, integer<std::uint16_t>);
   read(object, "wan", network.wan, wan);
-  network.nat = network.wan ? NatPreset::easy : NatPreset::none;
+  if (network.wan) network.nat = nat_of(nat::NatPreset::easy);
   read(object, "nat", network.nat, nat);
   read(object, "port_mapping", network.port_mapping, each(word<PortMappingProtocol>(kPortMappingWords)));
   read(object, "host_alias", network.host_alias, ip);

@@ -12,11 +12,18 @@
 
 namespace vnet::daemon {
 
-inline constexpr std::array<std::string_view, 7> kNatPresetWords = {"none", "one2one",  "easy", "easyaf",
-                                                                    "hard", "fullcone", "cgnat"};
-inline constexpr std::array<std::string_view, 3> kNatDependenceWords = {"endpoint-independent", "address-dependent",
-                                                                        "address-and-port-dependent"};
-inline constexpr std::array<std::string_view, 3> kNatPortsWords = {"preserve", "random", "sequential"};
+/// Of an enum whose first N enumerators have a `to_string`.
+template <typename Enum, std::size_t N>
+[[nodiscard]] constexpr std::array<std::string_view, N> words_of() {
+  std::array<std::string_view, N> words;
+  for (std::size_t i = 0; i < N; ++i) words[i] = to_string(static_cast<Enum>(i));
+  return words;
+}
+
+inline constexpr auto kNatPresetWords = words_of<nat::NatPreset, nat::kNatPresets.size()>();
+inline constexpr auto kDependenceWords = words_of<nat::Dependence, 3>();
+inline constexpr auto kPortChoiceWords = words_of<nat::PortChoice, 3>();
+inline constexpr auto kIpv6WayWords = words_of<nat::Ipv6Way, 3>();
 inline constexpr std::array<std::string_view, 3> kPortMappingWords = {"nat-pmp", "pcp", "upnp"};
 inline constexpr std::array<std::string_view, 2> kProtocolWords = {"tcp", "udp"};
 inline constexpr std::array<std::string_view, 3> kEgressProtocolWords = {"tcp", "udp", "icmp"};

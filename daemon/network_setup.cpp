@@ -23,7 +23,7 @@ std::optional<Address> first_of(const std::vector<IpAddress>& addresses) {
   return std::nullopt;
 }
 
-std::optional<dhcp::ServerConfig> dhcp_config(const Network& network) {
+std::optional<dhcp::ServerConfig> dhcp_config(const Config& config, const Network& network) {
   if (!network.dhcp.enabled || !network.ipv4) return std::nullopt;
   dhcp::ServerConfig dhcp;
   dhcp.gateway = *network.ipv4;
@@ -36,6 +36,10 @@ std::optional<dhcp::ServerConfig> dhcp_config(const Network& network) {
   if (network.ipv4->contains(dns)) dhcp.excluded.push_back(dns);
   if (network.host_alias) {
     if (const auto* alias = std::get_if<Ipv4Address>(&*network.host_alias)) dhcp.excluded.push_back(*alias);
+  }
+  for (const Network& other : config.networks) {
+    const bool stands_here = other.nat.behind == network.name && other.wan && other.wan->ipv4;
+    if (stands_here && network.ipv4->contains(*other.wan->ipv4)) dhcp.excluded.push_back(*other.wan->ipv4);
   }
   dhcp.domain = network.dns.domain;
   dhcp.search = network.dns.search;
@@ -103,13 +107,14 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.port_security = from.port_security;
   network.dns_ipv4 = first_of<Ipv4Address>(from.dns.address);
   network.dns_ipv6 = first_of<Ipv6Address>(from.dns.address);
-  network.dhcp = dhcp_config(from);
+  network.dhcp = dhcp_config(config, from);
   network.egress = egress_rules(config, from);
   network.host_alias = from.host_alias;
-  if (const auto* const rules = std::get_if<NatRules>(&from.nat)) {
-    network.nat.udp_timeout = rules->udp_timeout;
-    network.nat.tcp_established_timeout = rules->tcp_established_timeout;
-  }
+  if (from.wan) network.wan = network::Wan{from.wan->ipv4, from.wan->ipv6};
+  network.nat = from.nat.behavior;
+  network.behind = from.nat.behind.value_or("");
+  network.one_to_one_host = from.nat.host;
+  network.blackhole = from.blackhole;
   network.domain = from.dns.domain;
   network.search = from.dns.search;
   network.impair = from.impair;

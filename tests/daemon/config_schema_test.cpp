@@ -43,9 +43,9 @@ const std::vector<BadDocument> kBadDocuments = {
     {R"({"networks": [{"name": "-lan"}]})",
      R"(/networks/0/name: found "-lan"; expected a name of at most 63 letters, digits and inner hyphens, such as alice)"},
     {R"({"networks": [{"nat": "hrad"}]})",
-     R"(/networks/0/nat: found "hrad"; expected one of none, one2one, easy, easyaf, hard, fullcone, cgnat; did you mean "hard"?)"},
+     R"(/networks/0/nat: found "hrad"; expected one of none, one2one, fullcone, easyaf, easy, hardaf, hard, cgnat; did you mean "hard"?)"},
     {R"({"networks": [{"nat": 3}]})",
-     R"(/networks/0/nat: found 3; expected one of none, one2one, easy, easyaf, hard, fullcone, cgnat, or an object)"},
+     R"(/networks/0/nat: found 3; expected one of none, one2one, fullcone, easyaf, easy, hardaf, hard, cgnat, or an object)"},
     {R"({"networks": [{"nat": {"hairpin": "yes"}}]})",
      R"(/networks/0/nat/hairpin: found "yes" (a string); expected true or false)"},
     {R"({"networks": [{"port_mapping": ["pcp", "pcp"]}]})",
@@ -220,9 +220,12 @@ TEST(ConfigSchema, EveryWordOfAnEnumIsReadAsItsOwnEnumerator) {
   };
   using testing::ElementsAreArray;
   EXPECT_THAT(words("/$defs/nat/oneOf/0/enum"), ElementsAreArray(kNatPresetWords));
-  EXPECT_THAT(words("/$defs/nat/oneOf/1/properties/mapping/enum"), ElementsAreArray(kNatDependenceWords));
-  EXPECT_THAT(words("/$defs/nat/oneOf/1/properties/filtering/enum"), ElementsAreArray(kNatDependenceWords));
-  EXPECT_THAT(words("/$defs/nat/oneOf/1/properties/ports/enum"), ElementsAreArray(kNatPortsWords));
+  const std::string nat = "/$defs/nat/oneOf/1/properties/";
+  EXPECT_THAT(words(nat + "preset/enum"), ElementsAreArray(kNatPresetWords));
+  EXPECT_THAT(words(nat + "mapping/enum"), ElementsAreArray(kDependenceWords));
+  EXPECT_THAT(words(nat + "filtering/enum"), ElementsAreArray(kDependenceWords));
+  EXPECT_THAT(words(nat + "ports/enum"), ElementsAreArray(kPortChoiceWords));
+  EXPECT_THAT(words(nat + "ipv6/enum"), ElementsAreArray(kIpv6WayWords));
   EXPECT_THAT(words("/$defs/network/properties/port_mapping/items/enum"), ElementsAreArray(kPortMappingWords));
   EXPECT_THAT(words("/$defs/network/properties/members/enum"), ElementsAreArray(kMembersWords));
   EXPECT_THAT(words("/$defs/forward/properties/proto/enum"), ElementsAreArray(kProtocolWords));

@@ -93,9 +93,9 @@ TEST(ConfigDefaults, NicsTakeTheirNamesFromTheirMacAndTheFirstNetwork) {
 }
 
 TEST(ConfigDefaults, NatIsEasyWithAWanAndNoneWithout) {
-  EXPECT_EQ(loaded(R"({"networks": [{"ipv4": "10.0.0.1/24"}]})").networks[0].nat, Nat{NatPreset::none});
+  EXPECT_EQ(loaded(R"({"networks": [{"ipv4": "10.0.0.1/24"}]})").networks[0].nat, nat_of(nat::NatPreset::none));
   EXPECT_EQ(loaded(R"({"networks": [{"ipv4": "10.0.0.1/24", "wan": {"ipv4": "2.1.1.1"}}]})").networks[0].nat,
-            Nat{NatPreset::easy});
+            nat_of(nat::NatPreset::easy));
 }
 
 /// The format as it was promised: every member, with the values of its description.
@@ -122,8 +122,11 @@ constexpr std::string_view kEveryMember = R"({
     "blackhole": ["52.52.0.3/32"]
   }, {
     "name": "other", "ipv4": "10.1.0.1/16",
-    "nat": {"mapping": "endpoint-independent", "filtering": "address-and-port-dependent", "ports": "preserve",
-            "hairpin": true, "udp_timeout_s": 300, "tcp_established_timeout_s": 7440, "behind": "isp"},
+    "wan": {"ipv4": "192.168.1.2"},
+    "nat": {"preset": "one2one", "mapping": "address-dependent", "filtering": "address-dependent",
+            "ports": "sequential", "hairpin": false, "inbound_refresh": true, "udp_timeout_s": 30,
+            "icmp_timeout_s": 31, "tcp_established_timeout_s": 32, "tcp_transitory_timeout_s": 33,
+            "ipv6": "routed", "firewall": false, "behind": "home", "host": "10.1.0.5"},
     "dhcp": {"routes": [{"to": "10.9.0.0/16", "via": "10.1.0.2"}], "options": {"42": [10, 1, 0, 1], "66": "tftp.test"}},
     "dns": {"upstream": ["9.9.9.9", "[2620:fe::fe]:53", "127.0.0.1:5353"], "search": ["vnet", "a.test"], "records": [
       {"name": "c.test", "cname": "a.test"},
@@ -170,7 +173,7 @@ TEST(ConfigValues, EveryMemberArrives) {
   const Config config = loaded(kEveryMember);
   const Network& home = config.networks[0];
   EXPECT_EQ(home.wan, (Wan{Ipv4Address{2, 1, 1, 1}, Ipv6Address::parse("2001:db8:1::1")}));
-  EXPECT_EQ(home.nat, Nat{NatPreset::easy});
+  EXPECT_EQ(home.nat, nat_of(nat::NatPreset::easy));
   EXPECT_THAT(home.port_mapping,
               ElementsAre(PortMappingProtocol::nat_pmp, PortMappingProtocol::pcp, PortMappingProtocol::upnp));
   EXPECT_EQ(home.dhcp.first, Ipv4Address(192, 168, 1, 100));
@@ -187,9 +190,18 @@ TEST(ConfigValues, EveryMemberArrives) {
   EXPECT_THAT(home.blackhole, ElementsAre(*parse_ip_prefix("52.52.0.3/32")));
 
   const Network& other = config.networks[1];
-  NatRules rules;
-  rules.behind = "isp";
-  EXPECT_EQ(other.nat, Nat{rules});
+  Nat nat = nat_of(nat::NatPreset::one2one);
+  nat.behavior.mapping = nat.behavior.filtering = nat::Dependence::address_dependent;
+  nat.behavior.ports = nat::PortChoice::sequential;
+  nat.behavior.hairpin = nat.behavior.firewall = false;
+  nat.behavior.inbound_refresh = true;
+  nat.behavior.udp_timeout = seconds{30};
+  nat.behavior.icmp_timeout = seconds{31};
+  nat.behavior.tcp_established_timeout = seconds{32};
+  nat.behavior.tcp_transitory_timeout = seconds{33};
+  nat.behind = "home";
+  nat.host = Ipv4Address{10, 1, 0, 5};
+  EXPECT_EQ(other.nat, nat);
   EXPECT_THAT(other.dhcp.routes, ElementsAre(DhcpRoute{*Ipv4Prefix::parse("10.9.0.0/16"), Ipv4Address{10, 1, 0, 2}}));
   EXPECT_THAT(other.dhcp.options.at(42), ElementsAre(10, 1, 0, 1));
   EXPECT_THAT(other.dhcp.options.at(66), ElementsAre('t', 'f', 't', 'p', '.', 't', 'e', 's', 't'));
@@ -232,7 +244,7 @@ TEST(ConfigValues, EveryMemberOfServicesAndTimelineArrives) {
   ASSERT_EQ(config.timeline.size(), 5U);
   EXPECT_EQ(config.timeline[0].link, Link::down);
   EXPECT_EQ(config.timeline[1].at, milliseconds{12'500});
-  EXPECT_EQ(config.timeline[2].nat, Nat{NatPreset::hard});
+  EXPECT_EQ(config.timeline[2].nat, nat_of(nat::NatPreset::hard));
   EXPECT_EQ(config.timeline[3].network, "other");
   EXPECT_EQ(config.timeline[3].assign, Assign::ready);
   EXPECT_EQ(config.timeline[4].egress->enabled, false);
@@ -267,6 +279,24 @@ TEST(ConfigPrint, LoadsAgainToTheSameConfig) {
   }
 }
 
+TEST(ConfigPrint, ANatThatIsAPresetIsPrintedAsItsName) {
+  const auto nat = [](std::string_view text) {
+    const Config config = loaded(R"({"networks": [{"wan": {"ipv4": "2.1.1.1"}, "nat": )" + std::string{text} + "}]}");
+    return nlohmann::json::parse(print_config(config)).at("networks").at(0).at("nat");
+  };
+  for (const nat::NatPresetInfo& info : nat::kNatPresets) {
+    const std::string name{info.name};
+    EXPECT_EQ(nat('"' + name + '"'), name);
+    EXPECT_EQ(nat(R"({"preset": ")" + name + "\"}"), name);
+    const auto changed = nat(R"({"preset": ")" + name + R"(", "hairpin": false})");
+    EXPECT_EQ(changed.at("preset"), name);
+    EXPECT_EQ(changed.at("mapping"), to_string(behavior_of(info.preset).mapping));
+    EXPECT_EQ(changed.at("hairpin"), false);
+    EXPECT_EQ(nat(changed.dump()), changed);
+  }
+  EXPECT_EQ(nat(R"({"ports": "random"})").count("preset"), 0U);
+}
+
 TEST(ConfigPrint, AnEgressRuleThatIsAPrefixAloneIsPrintedAsOne) {
   const auto egress = [](std::string_view rule) {
     const Config config = loaded(R"({"networks": [{"egress": {"allow": [)" + std::string{rule} + "]}}]}");
@@ -288,9 +318,18 @@ TEST(ConfigPrint, OddNumbersSurvive) {
 
 TEST(ConfigNotInEffect, WhatHasNoEffectIsNamed) {
   const auto found = load_config(kEveryMember, kTestFolders)->not_in_effect;
-  EXPECT_THAT(found, testing::UnorderedElementsAre("/networks/0/wan", "/networks/0/nat", "/networks/0/port_mapping",
-                                                   "/networks/0/blackhole", "/networks/1/nat", "/listen/assign",
-                                                   "/services", "/timeline"));
+  EXPECT_THAT(found,
+              testing::UnorderedElementsAre("/networks/0/port_mapping", "/listen/assign", "/services", "/timeline"));
+}
+
+TEST(ConfigNotInEffect, ANatWaitsForAWan) {
+  const auto found = [](std::string_view nat) {
+    return load_config(R"({"networks": [{"nat": )" + std::string{nat} + "}]}", kTestFolders)->not_in_effect;
+  };
+  EXPECT_THAT(found(R"("hard")"), ElementsAre("/networks/0/nat"));
+  EXPECT_THAT(found(R"({"preset": "hard"})"), ElementsAre("/networks/0/nat"));
+  EXPECT_THAT(found(R"({"udp_timeout_s": 30})"), IsEmpty()) << "of egress, too";
+  EXPECT_THAT(found(R"({"preset": "none", "tcp_established_timeout_s": 30})"), IsEmpty());
 }
 
 TEST(ConfigNotInEffect, AskingForNothingIsNotNamed) {
