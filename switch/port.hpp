@@ -10,7 +10,8 @@ enum class PortId : std::uint32_t {};
 
 /// The gateway's port, of whichever network the frame is in.
 inline constexpr PortId kGatewayPort{0xffff'fffeU};
-/// The outside of a network's router, where packets have been translated or are still to be. No frame is switched to it.
+/// The outside of a network's router, where packets have been translated or are still to be. No frame is switched to
+/// it.
 inline constexpr PortId kWanPort{0xffff'fffdU};
 /// No port at all.
 inline constexpr PortId kNoPort{0xffff'ffffU};
