@@ -36,7 +36,8 @@ ByteView write_reply(const Asked& asked, Rcode rcode, std::span<const Part> part
   const auto code = static_cast<std::uint16_t>(rcode);
 
   Header header{.id = asked.id};
-  header.flags = (asked.flags & kEchoed) | Header::kResponse | Header::kRecursionAvailable | (code & 0xfU);
+  header.flags = (asked.flags & kEchoed) | Header::kResponse | (code & 0xfU);
+  if (asked.recursion_available) header.flags |= Header::kRecursionAvailable;
   if (!parts.empty() && parts.front().answer->authoritative) header.flags |= Header::kAuthoritative;
   if (shows_authentic(asked, parts)) header.flags |= Header::kAuthenticData;
 

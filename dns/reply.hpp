@@ -23,6 +23,7 @@ struct Asked {
   bool edns = false;
   bool dnssec_ok = false;
   std::size_t limit = kMinUdpPayload;  ///< bytes; at least kMinUdpPayload
+  bool recursion_available = true;     ///< RA: whether the server would ask others
 };
 
 /// One answer of those that make up a reply: a chain of local CNAMEs comes before what they lead to.

@@ -23,7 +23,7 @@ ByteView Server::handle(ByteView query, const Client& client, Transport transpor
     ++counters_.dropped;
     return {};
   }
-  Asked asked{.id = header->id, .flags = header->flags};
+  Asked asked{.id = header->id, .flags = header->flags, .recursion_available = options_.recursion};
   if (transport == Transport::tcp) asked.limit = kMaxMessageSize;
   if (header->opcode() != Header::kQuery) return error(asked, Rcode::not_imp, out);
   const auto message = Message::parse(query);
@@ -48,13 +48,15 @@ ByteView Server::answer(const Asked& asked, const Client& client, Transport tran
   CacheKey key{question.name, question.type, asked.dnssec_ok, checking_disabled};
   std::optional<Answer> chain;
   if (auto local = local_.lookup(question.name, question.type)) {
-    if (!local->continues_at) {
+    if (!local->continues_at || !options_.recursion) {
       ++counters_.local;
       const Part part{&local->answer, 0};
       return reply(asked, local->answer.rcode, {&part, 1}, out);
     }
     chain = std::move(local->answer);
     key.name = *local->continues_at;
+  } else if (!options_.recursion) {
+    return error(asked, Rcode::refused, out);
   } else if (question.type == Type::any) {
     Answer any;
     any.add_any(question.name);

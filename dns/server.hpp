@@ -9,6 +9,7 @@
 //   EDNS version other than 0                     BADVERS (RFC 6891, 6.1.3)
 //   class other than IN, AXFR, IXFR, meta types   REFUSED
 //   ANY                                           one HINFO (RFC 8482)
+//   a name that is not local, without recursion   REFUSED
 //
 // RD is not asked for: clients are our own guests and there is nothing to protect from their recursion.
 //
@@ -53,6 +54,7 @@ struct ServerOptions {
   ResolverOptions resolver{};
   std::uint16_t max_udp_payload = kDefaultUdpPayload;  ///< bytes, at least 512: the largest answer over UDP
   std::size_t max_waiting = 4096;                      ///< clients waiting for the resolver
+  bool recursion = true;                               ///< false: local data is all, and nobody else is asked
 };
 
 struct ServerCounters {

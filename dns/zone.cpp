@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <iterator>
 
 #include "dns/special_names.hpp"
 
@@ -29,7 +30,8 @@ bool has_type(const Node& node, Type type) {
 }  // namespace
 
 LocalData::LocalData(LocalOptions options) : options_(std::move(options)) {
-  std::vector<Name> apexes = locally_served_zones();
+  std::vector<Name> apexes = options_.zones;
+  if (options_.special_zones) std::ranges::copy(locally_served_zones(), std::back_inserter(apexes));
   if (!options_.domain.is_root()) apexes.push_back(options_.domain);
   const Name localhost = Name::parse("localhost").value();
   const Ipv4Address loopback_v4{127, 0, 0, 1};
@@ -47,6 +49,7 @@ LocalData::LocalData(LocalOptions options) : options_(std::move(options)) {
     if (apex == reverse_v6) record.ptr = {localhost};
     put_built_in(record);
   }
+  if (!options_.special_zones) return;
   // RFC 6761, 6.3: every name under localhost is the loopback.
   put_built_in({.name = localhost.prepend(as_bytes("*")).value(), .a = {loopback_v4}, .aaaa = {loopback_v6}});
   put_built_in({.name = reverse_name(loopback_v4), .ptr = {localhost}});

@@ -4,7 +4,8 @@
 // addresses and their reverse names), and what is built in (localhost, the apex of each local zone). A configured name
 // hides a host of that name altogether.
 //
-// Authority. Inside a local zone (the domain, and the locally served zones of special_names.hpp) every answer is ours:
+// Authority. Inside a local zone (the domain, other zones by option, and the locally served ones of special_names.hpp,
+// which an option leaves out) every answer is ours:
 // a name that neither exists nor has names below it is NXDOMAIN, a type that it lacks is no data, both with the zone's
 // SOA (RFC 2308). Outside, a configured record makes us answer for exactly that name, as if it were the apex of
 // its own zone; its neighbours are left to the upstream servers. A name of one label that is a host's is answered too.
@@ -41,6 +42,10 @@ struct LocalOptions {
   std::uint32_t host_ttl_s = 30;
   /// How long "no such name" may be remembered. Short, because a VM often asks for a peer that is still booting.
   std::uint32_t negative_ttl_s = 5;
+  std::vector<Name> zones{};  ///< answered for like the domain, and without hosts
+  /// Whether the zones that stay inside of a network are answered for: by its own server yes, by one of the internet
+  /// no.
+  bool special_zones = true;
 };
 
 struct LocalAnswer {

@@ -360,5 +360,32 @@ TEST_F(DnsServerTest, TooManyClientsOfOneQuestionGetServfailAtOnce) {
   EXPECT_EQ(rcode_of(handle(make_query("a.example", Type::a, {.id = 999}))), Rcode::serv_fail);
 }
 
+class DnsServerWithoutRecursion : public DnsServerTest {
+ protected:
+  DnsServerWithoutRecursion() : DnsServerTest({.recursion = false}) {}
+};
+
+TEST_F(DnsServerWithoutRecursion, LocalNamesAreAnsweredAndOthersRefused) {
+  const Bytes local = handle(make_query("a.test", Type::a));
+  EXPECT_THAT(lines(local), ElementsAre("answer a.test 1 60 1.2.3.4"));
+  EXPECT_TRUE(has_flag(local, Header::kAuthoritative));
+  EXPECT_FALSE(has_flag(local, Header::kRecursionAvailable));
+  for (const Type type : {Type::a, Type::any}) {
+    const Bytes other = handle(make_query("b.test", type));
+    EXPECT_EQ(rcode_of(other), Rcode::refused);
+    EXPECT_FALSE(has_flag(other, Header::kAuthoritative));
+    EXPECT_FALSE(has_flag(other, Header::kRecursionAvailable));
+  }
+  EXPECT_THAT(server_.take_upstream_queries(), IsEmpty());
+}
+
+TEST_F(DnsServerWithoutRecursion, AnAliasThatLeavesIsLeftToTheClient) {
+  EXPECT_TRUE(server_.local().put({.name = n("alias.test"), .cname = n("example.org")}));
+  const Bytes answer = handle(make_query("alias.test", Type::a));
+  EXPECT_EQ(rcode_of(answer), Rcode::no_error);
+  EXPECT_THAT(lines(answer), ElementsAre("answer alias.test 5 60 example.org"));
+  EXPECT_THAT(server_.take_upstream_queries(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace vnet::dns

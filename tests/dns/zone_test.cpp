@@ -274,5 +274,16 @@ TEST(LocalData, TheTableOfNamesIsBounded) {
   EXPECT_TRUE(data.put({.name = name(0), .a = {Ipv4Address{5, 6, 7, 8}}}));
 }
 
+TEST(LocalData, OtherZonesAreAnsweredForAndSpecialOnesCanBeLeftOut) {
+  LocalData data{{.domain = {}, .zones = {n("corp.test")}, .special_zones = false}};
+  EXPECT_TRUE(data.put({.name = n("db.corp.test"), .a = {Ipv4Address{10, 1, 2, 3}}}).has_value());
+  EXPECT_THAT(ask(data, "db.corp.test", Type::a), ElementsAre("answer db.corp.test 1 60 10.1.2.3"));
+  EXPECT_THAT(ask(data, "x.corp.test", Type::a), ElementsAre("NXDOMAIN", "authority corp.test 6 5 corp.test"));
+  EXPECT_THAT(ask(data, "corp.test", Type::ns), ElementsAre("answer corp.test 2 5 corp.test"));
+  for (const std::string_view name : {"vnet", "localhost", "x.local", "1.0.0.10.in-addr.arpa", "test", "."}) {
+    EXPECT_THAT(ask(data, name, Type::a), ElementsAre("upstream")) << name;
+  }
+}
+
 }  // namespace
 }  // namespace vnet::dns
