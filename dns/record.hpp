@@ -20,6 +20,8 @@ namespace vnet::dns {
 struct Mx {
   std::uint16_t preference = 10;
   Name exchange{};
+
+  bool operator==(const Mx&) const = default;
 };
 
 struct Srv {
@@ -27,6 +29,8 @@ struct Srv {
   std::uint16_t weight = 0;
   std::uint16_t port = 0;
   Name target{};
+
+  bool operator==(const Srv&) const = default;
 };
 
 /// Times in seconds; `minimum_s` bounds negative answers (RFC 2308, 4).
@@ -38,12 +42,16 @@ struct Soa {
   std::uint32_t retry_s = 1200;
   std::uint32_t expire_s = 604'800;
   std::uint32_t minimum_s = 60;
+
+  bool operator==(const Soa&) const = default;
 };
 
 /// Any other type, its data given in wire form with names in full.
 struct RawRecord {
   Type type = Type{0};
   std::vector<std::uint8_t> rdata;
+
+  bool operator==(const RawRecord&) const = default;
 };
 
 struct Record {
@@ -59,6 +67,8 @@ struct Record {
   std::vector<Name> ns{};
   std::optional<Soa> soa{};
   std::vector<RawRecord> other{};
+
+  bool operator==(const Record&) const = default;
 };
 
 /// One record's type and data in wire form.

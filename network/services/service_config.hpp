@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "dns/record.hpp"
+#include "network/services/syslog_message.hpp"
 #include "network/services/wall_time.hpp"
 #include "packet/ip_address.hpp"
 
@@ -27,12 +29,16 @@ struct ServiceConfig {
   /// Of either family. The order matters to STUN: of each family the first is its A1, the second its A2.
   std::vector<IpAddress> addresses{};
   ServiceKind kind = ServiceKind::none;
+  /// Of dns.
+  std::vector<dns::Record> records{};
   /// Of ntp; empty: the year is 1970 at the beginning of `Instant`.
   WallClock wall_clock{};
+  /// Of syslog: who hears what guests log. Must not call back into the service.
+  OnSyslog on_syslog{};
 
   /// Whether it is the same service, so that one that is running can go on; functions are not compared.
   [[nodiscard]] bool is_like(const ServiceConfig& other) const {
-    return name == other.name && addresses == other.addresses && kind == other.kind;
+    return name == other.name && addresses == other.addresses && kind == other.kind && records == other.records;
   }
 };
 

@@ -3,10 +3,12 @@
 #include <utility>
 
 #include "network/services/discard_service.hpp"
+#include "network/services/dns_service.hpp"
 #include "network/services/echo_service.hpp"
 #include "network/services/ntp_service.hpp"
 #include "network/services/stun_service.hpp"
 #include "network/services/stun_tcp.hpp"
+#include "network/services/syslog_service.hpp"
 
 namespace vnet::network {
 namespace {
@@ -40,10 +42,14 @@ ServiceHost::ServiceHost(ServiceConfig config, std::size_t mtu, Random& random, 
     : config_(std::move(config)), output_(datagrams), tcp_(tcp_config(config_.kind, mtu), random, segments) {
   switch (config_.kind) {
     case ServiceKind::stun: serve_stun(); break;
+    case ServiceKind::syslog: serve_syslog(); break;
+    case ServiceKind::dns: serve_dns(); break;
     case ServiceKind::ntp: serve_ntp(); break;
     case ServiceKind::echo: serve_echo(); break;
     case ServiceKind::discard: serve_discard(); break;
-    default: break;
+    case ServiceKind::none:
+    case ServiceKind::files:
+    case ServiceKind::cloud_init: break;
   }
 }
 
@@ -61,6 +67,12 @@ void ServiceHost::serve_stun() {
   datagrams_ = std::move(service);
 }
 
+void ServiceHost::serve_syslog() {
+  auto service = std::make_unique<SyslogService>(config_.on_syslog);
+  listen<SyslogTcp>({SyslogService::kPort, SyslogService::kTcpPort}, *service);
+  datagrams_ = std::move(service);
+}
+
 void ServiceHost::serve_echo() {
   datagrams_ = std::make_unique<EchoService>();
   listen<EchoTcp>({EchoService::kPort});
@@ -69,6 +81,12 @@ void ServiceHost::serve_echo() {
 void ServiceHost::serve_discard() {
   datagrams_ = std::make_unique<DiscardService>();
   listen<DiscardTcp>({DiscardService::kPort});
+}
+
+void ServiceHost::serve_dns() {
+  auto service = std::make_unique<DnsService>(config_.records);
+  service->listen(tcp_);
+  datagrams_ = std::move(service);
 }
 
 void ServiceHost::serve_ntp() {

@@ -38,6 +38,8 @@ class ServiceHost {
 
  private:
   void serve_stun();
+  void serve_syslog();
+  void serve_dns();
   void serve_ntp();
   void serve_echo();
   void serve_discard();
@@ -46,8 +48,9 @@ class ServiceHost {
 
   ServiceConfig config_;
   ServiceOutput& output_;
-  std::unique_ptr<DatagramService> datagrams_;         ///< null: no UDP
-  std::vector<std::unique_ptr<TcpHandler>> handlers_;  ///< before the server, which they outlive
+  // These two come before the server, which what listens in them outlives.
+  std::unique_ptr<DatagramService> datagrams_;  ///< null: no UDP
+  std::vector<std::unique_ptr<TcpHandler>> handlers_;
   TcpServer tcp_;
 };
 

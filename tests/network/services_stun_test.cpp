@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 
 #include <array>
+#include <cstdio>
 
 #include "network/services/service_host.hpp"
 #include "network/services/stun_service.hpp"
