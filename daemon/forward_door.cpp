@@ -8,8 +8,8 @@
 #include <deque>
 #include <utility>
 
-#include "daemon/proxy_header.hpp"
 #include "daemon/socket_address.hpp"
+#include "nat/proxy_header.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -130,9 +130,9 @@ class TcpDoor final : public ForwardDoor, public dgram::Watched {
     const auto real = endpoint_of(peer);
     const auto client = egress()->client_for(real, guest());
     if (!client) return refuse(std::move(fd));
-    std::optional<ProxiedConnection> proxied;
+    std::optional<nat::ProxiedConnection> proxied;
     if (const auto here = endpoint_of(local); real && here) proxied = {*real, *here};
-    const auto prefix = proxy_header(running_.forward.proxy_protocol, proxied);
+    const auto prefix = nat::proxy_header(running_.forward.proxy_protocol, proxied);
     const nat::FlowId id = egress()->new_id();
     auto socket = parts_.sockets.adopt(id, std::move(fd), prefix);
     if (!socket || !egress()->call(id, *client, guest(), mac, std::move(*socket), now)) ++running_.refused;

@@ -1,10 +1,10 @@
-#include "daemon/proxy_header.hpp"
+#include "nat/proxy_header.hpp"
 
 #include <gtest/gtest.h>
 
 #include <string>
 
-namespace vnet::daemon {
+namespace vnet::nat {
 namespace {
 
 std::string text(unsigned version, const std::optional<ProxiedConnection>& connection) {
@@ -38,4 +38,4 @@ TEST(ProxyHeader, Version2OfAnUnknownClientHasNoAddresses) {
 }
 
 }  // namespace
-}  // namespace vnet::daemon
+}  // namespace vnet::nat

@@ -1,9 +1,9 @@
-#include "daemon/proxy_header.hpp"
+#include "nat/proxy_header.hpp"
 
 #include <array>
 #include <string>
 
-namespace vnet::daemon {
+namespace vnet::nat {
 namespace {
 
 std::vector<std::uint8_t> text_header(const std::optional<ProxiedConnection>& connection) {
@@ -54,4 +54,4 @@ std::vector<std::uint8_t> proxy_header(unsigned version, const std::optional<Pro
   return version == 2 ? binary_header(connection) : std::vector<std::uint8_t>{};
 }
 
-}  // namespace vnet::daemon
+}  // namespace vnet::nat

@@ -11,16 +11,16 @@
 
 #include "nat/host_socket.hpp"
 
-namespace vnet::daemon {
+namespace vnet::nat {
 
 /// Both ends of a connection that was made to us, of one family.
 struct ProxiedConnection {
-  nat::Endpoint client;
-  nat::Endpoint local;  ///< where it came to
+  Endpoint client;
+  Endpoint local;  ///< where it came to
 };
 
 /// `version` is 1 or 2; 0 gives nothing. Without a connection the client is unknown.
 [[nodiscard]] std::vector<std::uint8_t> proxy_header(unsigned version,
                                                      const std::optional<ProxiedConnection>& connection);
 
-}  // namespace vnet::daemon
+}  // namespace vnet::nat
