@@ -6,6 +6,7 @@
 
 #include "nat/icmp_answer.hpp"
 #include "packet/ip.hpp"
+#include "packet/random.hpp"
 #include "packet/transport.hpp"
 
 namespace vnet::nat {
@@ -76,11 +77,13 @@ void put_packet(FrameBuilder& frame, DatagramKind kind, const Endpoint& from, co
 
 std::size_t DatagramFlows::KeyHash::operator()(const DatagramKey& of) const noexcept {
   const std::uint64_t rest = std::uint64_t{of.port} << 8U | static_cast<std::uint64_t>(of.kind);
+  const std::uint64_t service =
+      of.service ? mix64(std::hash<IpAddress>{}(of.service->address), of.service->port) : std::uint64_t{0};
   if (const auto* const v4 = std::get_if<Ipv4Address>(&of.guest)) {
-    return siphash(std::array{std::uint64_t{v4->to_u32()}, rest}, key);
+    return siphash(std::array{std::uint64_t{v4->to_u32()}, rest, service}, key);
   }
   const std::uint8_t* const v6 = std::get<Ipv6Address>(of.guest).octets().data();
-  return siphash(std::array{load_be<std::uint64_t>(v6), load_be<std::uint64_t>(v6 + 8), rest}, key);
+  return siphash(std::array{load_be<std::uint64_t>(v6), load_be<std::uint64_t>(v6 + 8), rest, service}, key);
 }
 
 DatagramFlows::DatagramFlows(const Setup& setup, GuestWire& wire, HostSockets& sockets, const EgressPolicy& policy,
@@ -103,8 +106,8 @@ Result<DatagramFlows::Flow*, HostError> DatagramFlows::find_or_open(const Datagr
   }
   const FlowId id = new_id_();
   auto socket = flows_.size() >= setup_.limits.flows      ? fail(HostError::no_resources)
-                : datagram.from.kind == DatagramKind::udp ? sockets_.open_udp(id, datagram.target)
-                                                          : sockets_.open_echo(id, datagram.target);
+                : datagram.from.kind == DatagramKind::udp ? sockets_.open_udp(id, datagram.target.address)
+                                                          : sockets_.open_echo(id, datagram.target.address);
   if (!socket) {
     ++counters_.limited;
     if (own.empty()) by_guest_.erase(datagram.from.guest);
@@ -114,6 +117,7 @@ Result<DatagramFlows::Flow*, HostError> DatagramFlows::find_or_open(const Datagr
   Flow& flow = flows_[id];
   flow.view = {.id = id, .key = datagram.from, .mac = datagram.mac, .last = datagram.to, .began = now, .used = now};
   flow.socket = std::move(*socket);
+  flow.target = datagram.target;
   flow.place = own.insert(own.end(), id);
   by_key_[datagram.from] = id;
   ++sizes_[static_cast<std::size_t>(datagram.from.kind)];
@@ -130,7 +134,7 @@ Result<void, HostError> DatagramFlows::handle(const Datagram& datagram, Instant 
   flow->view.last = datagram.to;
   flow->view.used = now;
   flow->only_dns = flow->only_dns && datagram.to.port == kDnsPort;
-  flow->out.push_back({{datagram.target, datagram.to.port}, datagram.payload, datagram.ttl});
+  flow->out.push_back({datagram.target, datagram.payload, datagram.ttl});
   ++counters_.from_guests;
   flow->view.bytes_to_host += datagram.payload.size();
   touch(flow->view.id, *flow);
@@ -207,11 +211,34 @@ void DatagramFlows::receive(Flow& flow) {
 }
 
 void DatagramFlows::deliver(Flow& flow, const InDatagram& datagram) {
-  const auto source = policy_.guest_source(datagram.from.address);
-  if (!source || source->index() != flow.view.key.guest.index()) return;
+  const auto source = seen_as(flow, datagram.from);
+  if (!source) return;
   flow.view.bytes_to_guest += datagram.payload.size();
-  give(flow.view.key.kind, {*source, datagram.from.port}, {flow.view.key.guest, flow.view.key.port}, flow.view.mac,
-       datagram.payload);
+  give(flow.view.key.kind, *source, {flow.view.key.guest, flow.view.key.port}, flow.view.mac, datagram.payload);
+}
+
+/// As whom the guest sees what is at an endpoint in the host's world. Nothing: it has nothing to do with the flow.
+std::optional<Endpoint> DatagramFlows::seen_as(const Flow& flow, const Endpoint& host) const {
+  const DatagramKey& key = flow.view.key;
+  if (key.service) return host == flow.target ? key.service : std::nullopt;
+  const auto address = policy_.guest_source(host.address);
+  if (!address || address->index() != key.guest.index()) return std::nullopt;
+  return Endpoint{*address, host.port};
+}
+
+/// Whom an error comes from: who has said so where the guest may see that, else the gateway. Routers between the host
+/// and a service's target are not of the guest's internet.
+std::optional<IpAddress> DatagramFlows::reporter_of(const Flow& flow, const DatagramError& error) const {
+  const DatagramKey& key = flow.view.key;
+  std::optional<IpAddress> reporter;
+  if (error.offender && key.service) {
+    if (*error.offender == flow.target.address) reporter = key.service->address;
+  } else if (error.offender) {
+    reporter = policy_.guest_source(*error.offender);
+  }
+  if (!reporter && is_ipv4(key.guest) && setup_.ipv4) reporter = *setup_.ipv4;
+  if (!reporter && !is_ipv4(key.guest) && setup_.ipv6) reporter = *setup_.ipv6;
+  return reporter && reporter->index() == key.guest.index() ? reporter : std::nullopt;
 }
 
 void DatagramFlows::give(DatagramKind kind, const Endpoint& from, const Endpoint& guest, const MacAddress& mac,
@@ -235,24 +262,22 @@ void DatagramFlows::pass_errors(Flow& flow) {
 
 /// The datagram is quoted as the guest sent it: its own address, and the destination as it knows it.
 void DatagramFlows::tell_error(const Flow& flow, const DatagramError& error) {
-  const bool ipv4 = is_ipv4(flow.view.key.guest);
-  const auto to = policy_.guest_source(error.to.address);
-  std::optional<IpAddress> reporter = error.offender ? policy_.guest_source(*error.offender) : std::nullopt;
-  if (!reporter && ipv4 && setup_.ipv4) reporter = *setup_.ipv4;
-  if (!reporter && !ipv4 && setup_.ipv6) reporter = *setup_.ipv6;
-  if (!reporter || !to || to->index() != flow.view.key.guest.index() || reporter->index() != to->index()) return;
+  const auto to = seen_as(flow, error.to);
+  const auto reporter = reporter_of(flow, error);
+  if (!to || !reporter) return;
 
   std::array<std::uint8_t, 2048> storage;
   FrameBuilder quote{storage};
   const ByteView payload = error.payload.first(std::min<std::size_t>(error.payload.size(), 1400));
-  put_packet(quote, flow.view.key.kind, {flow.view.key.guest, flow.view.key.port}, {*to, error.to.port},
-             EchoSide::request, payload);
+  put_packet(quote, flow.view.key.kind, {flow.view.key.guest, flow.view.key.port}, *to, EchoSide::request, payload);
   FrameBuilder frame{wire_.room(IcmpMessage::kHeaderSize + max_quote(*reporter))};
-  const IcmpError message = error.offender ? IcmpError{error.icmp_type, error.icmp_code, error.icmp_info}
-                                           : answer_to(error.error, *to, setup_.mtu);
+  // What came in the other family, about a service, is said in the guest's.
+  const bool as_it_came = error.offender && error.to.address.index() == to->address.index();
+  const IcmpError message = as_it_came ? IcmpError{error.icmp_type, error.icmp_code, error.icmp_info}
+                                       : answer_to(error.error, to->address, setup_.mtu);
   build_icmp_error(frame, *reporter, flow.view.key.guest, message, quote.bytes());
   ++counters_.errors;
-  wire_.send(frame, flow.view.mac, ipv4);
+  wire_.send(frame, flow.view.mac, is_ipv4(*reporter));
 }
 
 Duration DatagramFlows::patience(const Flow& flow) const noexcept {

@@ -6,6 +6,10 @@
 // are passed on to the guest, quoting a datagram of the guest's as it would have looked on the wire; they end nothing
 // (REQ-12).
 //
+// What goes to a service of the simulated internet (nat/service_targets.hpp) has a socket for each of the service's
+// endpoints: two of them may lead to one target, and by the socket it is known which of them an answer is from. Who
+// else sends to that socket is not heard, so a server that answers from another port (TFTP) is not supported there.
+//
 // A flow ends when it was idle for too long; only what the guest sends counts (REQ-6). At a guest's limit the one that
 // it has not used for longest makes room: a resolver or a game opens hundreds of ports and seldom looks back. At the
 // limit of all the newcomer is refused.
@@ -19,6 +23,7 @@
 #include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <vector>
 
@@ -57,11 +62,12 @@ struct DatagramCounters {
   std::uint64_t errors = 0;       ///< ICMP errors passed on
 };
 
-/// A guest's endpoint.
+/// A guest's endpoint, and what only some of its datagrams are for.
 struct DatagramKey {
   DatagramKind kind = DatagramKind::udp;
   IpAddress guest;
   std::uint16_t port = 0;  ///< of an echo the identifier
+  std::optional<Endpoint> service{};
 
   bool operator==(const DatagramKey&) const noexcept = default;
 };
@@ -94,7 +100,7 @@ class DatagramFlows {
     DatagramKey from;
     MacAddress mac;
     Endpoint to;       ///< as the guest has it
-    IpAddress target;  ///< where the host sends it
+    Endpoint target;   ///< where the host sends it; for a service, always the same
     ByteView payload;  ///< of an echo: sequence number and data. Borrowed until `end_batch`
     std::uint8_t ttl = 64;
   };
@@ -139,6 +145,7 @@ class DatagramFlows {
   struct Flow {
     DatagramView view;
     std::unique_ptr<DatagramSocket> socket;
+    Endpoint target;               ///< of a service
     std::vector<OutDatagram> out;  ///< of this batch
     Lru::iterator place;           ///< among its guest's, the one longest unused first
     FlowTimers::Armed armed;
@@ -156,6 +163,8 @@ class DatagramFlows {
   void send_out(Flow& flow);
   void receive(Flow& flow);
   void deliver(Flow& flow, const InDatagram& datagram);
+  [[nodiscard]] std::optional<Endpoint> seen_as(const Flow& flow, const Endpoint& host) const;
+  [[nodiscard]] std::optional<IpAddress> reporter_of(const Flow& flow, const DatagramError& error) const;
   void pass_errors(Flow& flow);
   void tell_error(const Flow& flow, const DatagramError& error);
   void touch(FlowId id, Flow& flow);

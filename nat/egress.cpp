@@ -113,26 +113,39 @@ std::optional<EgressRefusal> Egress::take_tcp(const MacAddress& mac, const Packe
   if (flow.local_port == 0 || flow.remote_port == 0) return EgressRefusal{DropReason::malformed};
   const bool opens =
       segment->has(TcpSegment::kSyn) && !segment->has(TcpSegment::kAck) && !segment->has(TcpSegment::kRst);
-  if (auto refused = judge(EgressProtocol::tcp, flow.local, flow.local_port)) return refused;
+  const ServiceTarget* const service = service_of(flow);
+  if (service != nullptr && service->down) {
+    ++counters_.services.vanished;
+    return EgressRefusal{DropReason::blackhole};
+  }
+  if (service == nullptr) {
+    if (auto refused = judge(EgressProtocol::tcp, flow.local, flow.local_port)) return refused;
+  }
   if (!opens) {
     tcp_.refuse(flow, mac, *segment);
     return EgressRefusal{DropReason::no_service};
   }
+  return open(flow, mac, *segment, service, now);
+}
+
+std::optional<EgressRefusal> Egress::open(const TcpFlow& flow, const MacAddress& mac, const TcpSegment& syn,
+                                          const ServiceTarget* service, Instant now) {
   if (!tcp_.admit(flow.remote)) {
-    tcp_.refuse(flow, mac, *segment);
+    tcp_.refuse(flow, mac, syn);
     return EgressRefusal{DropReason::egress_limit};
   }
   const FlowId id = new_id();
-  auto host = shared_.sockets->connect(id, {*policy_.host_target(flow.local), flow.local_port});
+  auto host = connect(id, flow, service);
   if (host) {
-    tcp_.open(id, flow, mac, *segment, std::move(*host), now);
+    tcp_.open(id, flow, mac, syn, std::move(*host), now);
     return std::nullopt;
   }
-  if (host.error() == HostError::refused || host.error() == HostError::no_resources) {
-    tcp_.refuse(flow, mac, *segment);
-    return EgressRefusal{host.error() == HostError::refused ? DropReason::no_service : DropReason::egress_limit};
+  switch (host.error()) {
+    case HostError::refused: tcp_.refuse(flow, mac, syn); return EgressRefusal{DropReason::no_service};
+    case HostError::no_resources: tcp_.refuse(flow, mac, syn); return EgressRefusal{DropReason::egress_limit};
+    case HostError::timed_out: return EgressRefusal{DropReason::egress_limit};  // the guest will try again
+    default: return EgressRefusal{DropReason::no_route, answer_to(host.error(), flow.local, config_.mtu)};
   }
-  return EgressRefusal{DropReason::no_route, answer_to(host.error(), flow.local, config_.mtu)};
 }
 
 template <typename Packet>
@@ -154,6 +167,8 @@ std::optional<EgressRefusal> Egress::take_udp(const MacAddress& mac, const Packe
   datagram.ttl = static_cast<std::uint8_t>(hops - 1);
   const Endpoint guest{datagram.from.guest, datagram.from.port};
   if (calls_.handle(guest, datagram.to, datagram.payload, datagram.ttl, now)) return std::nullopt;
+  const ServiceTarget* const service = shared_.services.find(EgressProtocol::udp, datagram.to);
+  if (service != nullptr) return serve(datagram, *service, now);
   return send(datagram, EgressProtocol::udp, now);
 }
 
@@ -189,8 +204,12 @@ std::optional<EgressRefusal> Egress::send(const DatagramFlows::Datagram& datagra
                                           Instant now) {
   if (auto refused = judge(protocol, datagram.to.address, datagram.to.port)) return refused;
   DatagramFlows::Datagram translated = datagram;
-  translated.target = *policy_.host_target(datagram.to.address);
-  const auto taken = datagrams_.handle(translated, now);
+  translated.target = {*policy_.host_target(datagram.to.address), datagram.to.port};
+  return hand_over(translated, now);
+}
+
+std::optional<EgressRefusal> Egress::hand_over(const DatagramFlows::Datagram& datagram, Instant now) {
+  const auto taken = datagrams_.handle(datagram, now);
   if (taken) return std::nullopt;
   const bool limited = taken.error() == HostError::no_resources;
   return EgressRefusal{limited ? DropReason::egress_limit : DropReason::no_route,
@@ -275,6 +294,7 @@ void Egress::tell_refused(const TcpSplice& splice, HostError error) {
   const TcpFlow& flow = splice.flow();
   if (splice.phase() != TcpPhase::closed || splice.called()) return;
   TcpHeader syn;
+  if (service_of(flow) != nullptr) ++counters_.services.refused;
   syn.sequence = splice.guest_sequence();
   syn.flags = TcpSegment::kSyn;
   const TcpFlow reversed{flow.remote, flow.local, flow.remote_port, flow.local_port};
@@ -321,12 +341,12 @@ void Egress::reconfigure(const EgressConfig& config, const GuestPorts& ports) {
   datagrams_.reconfigure(datagram_mtu(), config.udp_timeout, config.ipv4, config.ipv6);
   tcp_.abort_if([this](const TcpSplice& splice) {
     const TcpFlow& flow = splice.flow();
-    return !splice.called() &&
+    return !splice.called() && service_of(flow) == nullptr &&
            policy_.judge(EgressProtocol::tcp, flow.local, flow.local_port) != EgressVerdict::allowed;
   });
   datagrams_.drop_if([this](const DatagramView& view) {
     const EgressProtocol protocol = view.key.kind == DatagramKind::udp ? EgressProtocol::udp : EgressProtocol::icmp;
-    return policy_.judge(protocol, view.last.address, view.last.port) != EgressVerdict::allowed;
+    return !view.key.service && policy_.judge(protocol, view.last.address, view.last.port) != EgressVerdict::allowed;
   });
 }
 

@@ -8,6 +8,9 @@
 // It is driven like everything here: `handle` for each packet and `end_batch` after them, `on_host` for each event of a
 // socket and `end_batch` after them, `expire` at `next_deadline`; frames are in `outbox`.
 //
+// A service of the simulated internet that ends in a socket of the host is reached by the same way, without a word of
+// the policy: see nat/service_targets.hpp.
+//
 // Fragments are put together first: what is asked of the policy, and what goes on, is the whole packet. What comes back
 // larger than the MTU goes to the guest in fragments.
 //
@@ -28,6 +31,7 @@
 #include "nat/guest_wire.hpp"
 #include "nat/host_socket.hpp"
 #include "nat/reassembly.hpp"
+#include "nat/service_targets.hpp"
 #include "nat/tcp_flows.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/icmp_error.hpp"
@@ -59,6 +63,8 @@ struct EgressShared {
   HostSockets* sockets = nullptr;  ///< null: there is no way out
   WindowBudget windows{kWindowBytes};
   std::uint64_t flows = 0;  ///< opened so far
+  /// After a change each Egress is to be told, see `services_changed`.
+  ServiceTargets services;
 };
 
 /// Why a packet goes nowhere.
@@ -68,8 +74,17 @@ struct EgressRefusal {
   ByteView about{};  ///< the packet put together that is refused, until `end_batch`; empty: the one that was given
 };
 
+/// What guests sent to services that end in sockets of the host.
+struct ServiceCounters {
+  std::uint64_t connections = 0;  ///< begun
+  std::uint64_t refused = 0;      ///< of them, those that the target did not take
+  std::uint64_t datagrams = 0;
+  std::uint64_t vanished = 0;  ///< packets to services that are down
+};
+
 struct EgressCounters {
   std::array<std::uint64_t, kEgressVerdicts.size()> verdicts{};  ///< of packets that would have begun a flow
+  ServiceCounters services;
 };
 
 class Egress final : private DatagramCalls::Guests {
@@ -119,6 +134,9 @@ class Egress final : private DatagramCalls::Guests {
 
   /// Another configuration from now on; flows that its rules do not allow end.
   void reconfigure(const EgressConfig& config, const GuestPorts& ports);
+  /// EgressShared has other services than `former`: flows to what leads elsewhere now, or nowhere, end; of a service
+  /// that is down, without a word.
+  void services_changed(const ServiceTargets& former);
   /// The guest behind `mac` is gone: so are its flows.
   void forget(const MacAddress& mac);
 
@@ -145,6 +163,16 @@ class Egress final : private DatagramCalls::Guests {
   template <typename Packet>
   std::optional<EgressRefusal> take_icmp(const MacAddress& mac, const Packet& packet, std::uint8_t hops, Instant now);
   std::optional<EgressRefusal> send(const DatagramFlows::Datagram& datagram, EgressProtocol protocol, Instant now);
+  std::optional<EgressRefusal> open(const TcpFlow& flow, const MacAddress& mac, const TcpSegment& syn,
+                                    const ServiceTarget* service, Instant now);
+  [[nodiscard]] Result<std::unique_ptr<TcpSocket>, HostError> connect(FlowId id, const TcpFlow& flow,
+                                                                      const ServiceTarget* service);
+  std::optional<EgressRefusal> serve(const DatagramFlows::Datagram& datagram, const ServiceTarget& service,
+                                     Instant now);
+  std::optional<EgressRefusal> hand_over(const DatagramFlows::Datagram& datagram, Instant now);
+  [[nodiscard]] const ServiceTarget* service_of(const TcpFlow& flow) const noexcept {
+    return shared_.services.find(EgressProtocol::tcp, {flow.local, flow.local_port});
+  }
   [[nodiscard]] std::optional<EgressRefusal> judge(EgressProtocol protocol, const IpAddress& to, std::uint16_t port);
   void tell_refused(const TcpSplice& splice, HostError error);
   void tell_unfinished(const Reassembler::Unfinished& datagram);

@@ -14,7 +14,9 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <variant>
 
 #include "packet/bytes.hpp"
 #include "packet/ip_address.hpp"
@@ -28,6 +30,15 @@ struct Endpoint {
 
   bool operator==(const Endpoint&) const noexcept = default;
 };
+
+/// A UNIX stream socket of the host.
+struct HostPath {
+  std::string path;
+
+  bool operator==(const HostPath&) const noexcept = default;
+};
+/// What an operator has named for guests to be led to.
+using HostTarget = std::variant<Endpoint, HostPath>;
 
 /// A flow for as long as the process lives; never used twice. 0 is none.
 enum class FlowId : std::uint64_t {};
@@ -137,6 +148,11 @@ class HostSockets {
  public:
   virtual ~HostSockets() = default;
   [[nodiscard]] virtual Result<std::unique_ptr<TcpSocket>, HostError> connect(FlowId id, const Endpoint& to) = 0;
+  /// The same to what the operator has named. `preamble` goes before anything else as soon as the connection is made;
+  /// it is borrowed for the call. `timed_out` at once: whoever listens has too many that wait.
+  [[nodiscard]] virtual Result<std::unique_ptr<TcpSocket>, HostError> connect_to_service(FlowId id,
+                                                                                         const HostTarget& to,
+                                                                                         ByteView preamble) = 0;
   /// `family` is that of an address of it.
   [[nodiscard]] virtual Result<std::unique_ptr<DatagramSocket>, HostError> open_udp(FlowId id,
                                                                                     const IpAddress& family) = 0;

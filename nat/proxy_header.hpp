@@ -1,5 +1,5 @@
-// The PROXY protocol's header, which tells a server behind a forward who its client really is: version 1 as a line of
-// text, version 2 in binary (the HAProxy project's proxy-protocol.txt, sections 2.1 and 2.2).
+// The PROXY protocol's header, which tells a server behind a forward or a service who its client really is: version 1
+// as a line of text, version 2 in binary (the HAProxy project's proxy-protocol.txt, sections 2.1 and 2.2).
 //
 // Only the sender's side, for TCP. A client of a UNIX socket has no address to tell: it is "unknown". Not supported:
 // version 2's TLVs.

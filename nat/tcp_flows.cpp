@@ -228,14 +228,18 @@ void TcpFlows::expire(Instant now) {
   end_batch(now);
 }
 
-void TcpFlows::abort_if(const std::function<bool(const TcpSplice&)>& over) {
+void TcpFlows::abort_if(const std::function<bool(const TcpSplice&)>& over) { end_if(over, &TcpSplice::abort); }
+
+void TcpFlows::vanish_if(const std::function<bool(const TcpSplice&)>& over) { end_if(over, &TcpSplice::vanish); }
+
+void TcpFlows::end_if(const std::function<bool(const TcpSplice&)>& over, void (TcpSplice::*end)()) {
   std::vector<FlowId> ended;
   for (const auto& [id, entry] : by_id_) {
     if (over(*entry.splice)) ended.push_back(id);
   }
   for (const FlowId id : ended) {
     Entry& entry = by_id_.at(id);
-    entry.splice->abort();
+    (*entry.splice.*end)();
     remove(id, entry);
   }
 }

@@ -82,6 +82,8 @@ class TcpFlows {
 
   /// Resets every connection that `over` says so of, on both sides.
   void abort_if(const std::function<bool(const TcpSplice&)>& over);
+  /// The same without a word to the guest.
+  void vanish_if(const std::function<bool(const TcpSplice&)>& over);
   void reconfigure(std::size_t mtu, const TcpTimes& times) noexcept {
     setup_.mtu = mtu;
     setup_.times = times;
@@ -118,6 +120,7 @@ class TcpFlows {
 
   Entry& insert(FlowId id, const TcpFlow& flow, const MacAddress& guest, std::uint32_t initial_sequence,
                 std::unique_ptr<TcpSocket> host);
+  void end_if(const std::function<bool(const TcpSplice&)>& over, void (TcpSplice::*end)());
   void touch(FlowId id, Entry& entry);
   void queue(FlowId id, Entry& entry);
   void serve_ready(Instant now);

@@ -225,6 +225,11 @@ void TcpSplice::fail_with(HostError error, Instant now) {
   enter(TcpPhase::closed, now);
 }
 
+void TcpSplice::vanish() {
+  if (host_) host_->reset();
+  phase_ = TcpPhase::closed;
+}
+
 void TcpSplice::abort() {
   if (phase_ == TcpPhase::closed) return;
   if (phase_ != TcpPhase::connecting && phase_ != TcpPhase::time_wait) {

@@ -108,6 +108,8 @@ class TcpSplice {
   void expire(Instant now);
   /// Both sides see a reset.
   void abort();
+  /// The host sees a reset, the guest nothing: whom it talks to has lost its power.
+  void vanish();
 
   [[nodiscard]] FlowId id() const noexcept { return id_; }
   [[nodiscard]] const TcpFlow& flow() const noexcept { return flow_; }

@@ -97,6 +97,8 @@ class TcpRemote {
 
   FlowId id;
   Endpoint to;
+  std::optional<HostPath> path;  ///< in place of `to`
+  std::string preamble;          ///< what its socket sends before all else
   TcpPlan plan;
   std::string received;  ///< what its program has read
   std::size_t sent = 0;  ///< bytes that its program has written
@@ -191,6 +193,8 @@ class FakeHost final : public HostSockets {
   using Said = std::pair<FlowId, HostEvents>;
 
   [[nodiscard]] Result<std::unique_ptr<TcpSocket>, HostError> connect(FlowId id, const Endpoint& to) override;
+  [[nodiscard]] Result<std::unique_ptr<TcpSocket>, HostError> connect_to_service(FlowId id, const HostTarget& to,
+                                                                                 ByteView preamble) override;
   [[nodiscard]] Result<std::unique_ptr<DatagramSocket>, HostError> open_udp(FlowId id,
                                                                             const IpAddress& family) override {
     return open_datagrams(id, family, false, udp_error);
@@ -402,6 +406,16 @@ inline Result<std::unique_ptr<TcpSocket>, HostError> FakeHost::connect(FlowId id
   auto remote = tcp.emplace_back(std::make_shared<TcpRemote>(*this, id, to, plan));
   if (plan.delay) remote->made_at = now + *plan.delay;
   return std::make_unique<Stream>(std::move(remote));
+}
+
+inline Result<std::unique_ptr<TcpSocket>, HostError> FakeHost::connect_to_service(FlowId id, const HostTarget& to,
+                                                                                  ByteView preamble) {
+  const auto* const endpoint = std::get_if<Endpoint>(&to);
+  auto socket = connect(id, endpoint != nullptr ? *endpoint : Endpoint{});
+  if (!socket) return socket;
+  if (endpoint == nullptr) tcp.back()->path = std::get<HostPath>(to);
+  tcp.back()->preamble = as_text(preamble);
+  return socket;
 }
 
 inline std::unique_ptr<TcpSocket> FakeHost::accept(FlowId id, const Endpoint& from) {
