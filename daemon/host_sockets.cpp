@@ -14,6 +14,22 @@ namespace vnet::daemon {
 
 using nat::HostError;
 
+namespace {
+
+/// Of a UNIX socket's connect.
+HostError unix_error(int code) noexcept {
+  switch (code) {
+    case EAGAIN: return HostError::timed_out;  // as many wait as the listener lets
+    case ENOENT:
+    case ENOTDIR:
+    case ENOTSOCK:
+    case EPROTOTYPE: return HostError::refused;
+    default: return host_error(code);
+  }
+}
+
+}  // namespace
+
 std::size_t SystemSockets::budget() noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kReservedDescriptors;
@@ -43,7 +59,17 @@ Result<std::unique_ptr<Socket>, HostError> SystemSockets::start(std::unique_ptr<
   return socket;
 }
 
-Result<std::unique_ptr<nat::TcpSocket>, HostError> SystemSockets::connect(nat::FlowId id, const nat::Endpoint& to) {
+SystemSockets::Connected SystemSockets::connect(nat::FlowId id, const nat::Endpoint& to) {
+  return connect_inet(id, to, {});
+}
+
+SystemSockets::Connected SystemSockets::connect_to_service(nat::FlowId id, const nat::HostTarget& to,
+                                                           ByteView preamble) {
+  if (const auto* const path = std::get_if<nat::HostPath>(&to)) return connect_unix(id, path->path, preamble);
+  return connect_inet(id, std::get<nat::Endpoint>(to), preamble);
+}
+
+SystemSockets::Connected SystemSockets::connect_inet(nat::FlowId id, const nat::Endpoint& to, ByteView preamble) {
   if (is_unspecified(to.address)) return fail(HostError::net_unreachable);
   if (!has_room()) return fail(refuse(EMFILE));
   const SocketAddress address{to.address, to.port};
@@ -56,8 +82,24 @@ Result<std::unique_ptr<nat::TcpSocket>, HostError> SystemSockets::connect(nat::F
     return fail(refuse(no_port ? EADDRINUSE : errno));
   }
   const bool in_kernel = address.family() == AF_INET ? peek_offset_.ipv4 : peek_offset_.ipv6;
-  return start(std::make_unique<HostTcp>(poll_, id, std::move(fd), HostTcp::State::connecting,
-                                         in_kernel ? StreamPeek::Keep::kernel : StreamPeek::Keep::here));
+  auto socket = std::make_unique<HostTcp>(poll_, id, std::move(fd), HostTcp::State::connecting,
+                                          in_kernel ? StreamPeek::Keep::kernel : StreamPeek::Keep::here);
+  socket->set_preamble(preamble);
+  return start(std::move(socket));
+}
+
+SystemSockets::Connected SystemSockets::connect_unix(nat::FlowId id, const std::string& path, ByteView preamble) {
+  if (!has_room()) return fail(refuse(EMFILE));
+  const auto address = dgram::UnixAddress::from_path(path);
+  if (!address) return fail(HostError::refused);
+  auto fd = dgram::make_socket(SOCK_STREAM);
+  if (!fd) return fail(refuse(fd.error().code));
+  if (const int code = dgram::connect_to(*fd, *address); code != 0) return fail(unix_error(code));
+  // It is connected already, and says so by its first event like any other.
+  auto socket =
+      std::make_unique<HostTcp>(poll_, id, std::move(*fd), HostTcp::State::connecting, StreamPeek::Keep::here);
+  socket->set_preamble(preamble);
+  return start(std::move(socket));
 }
 
 Result<std::unique_ptr<nat::TcpSocket>, HostError> SystemSockets::adopt(nat::FlowId id, dgram::Fd fd, ByteView prefix) {

@@ -5,7 +5,8 @@
 // refused with `no_resources`, and counted.
 //
 // It connects to the address that it was told and to no other: 0.0.0.0 and ::, which the system would take for its own
-// loopback, are refused, and IPv6 sockets do not speak IPv4. What a guest may reach is decided before.
+// loopback, are refused, and IPv6 sockets do not speak IPv4. What a guest may reach is decided before. A UNIX socket
+// connects at once or not at all; where nobody listens, or no file is there, it is refused like a closed port.
 //
 // Not supported: link-local IPv6 destinations, which need an interface to be meant on.
 #pragma once
@@ -40,6 +41,9 @@ class SystemSockets final : public nat::HostSockets {
 
   [[nodiscard]] Result<std::unique_ptr<nat::TcpSocket>, nat::HostError> connect(nat::FlowId id,
                                                                                 const nat::Endpoint& to) override;
+  [[nodiscard]] Result<std::unique_ptr<nat::TcpSocket>, nat::HostError> connect_to_service(nat::FlowId id,
+                                                                                           const nat::HostTarget& to,
+                                                                                           ByteView preamble) override;
   [[nodiscard]] Result<std::unique_ptr<nat::DatagramSocket>, nat::HostError> open_udp(nat::FlowId id,
                                                                                       const IpAddress& family) override;
   [[nodiscard]] Result<std::unique_ptr<nat::DatagramSocket>, nat::HostError> open_echo(
@@ -65,6 +69,9 @@ class SystemSockets final : public nat::HostSockets {
   [[nodiscard]] bool has_room() const noexcept { return open() < max_sockets_; }
   /// The error that errno, or a full house, is; counted where it is about resources.
   [[nodiscard]] nat::HostError refuse(int code) noexcept;
+  using Connected = Result<std::unique_ptr<nat::TcpSocket>, nat::HostError>;
+  [[nodiscard]] Connected connect_inet(nat::FlowId id, const nat::Endpoint& to, ByteView preamble);
+  [[nodiscard]] Connected connect_unix(nat::FlowId id, const std::string& path, ByteView preamble);
   template <typename Socket>
   [[nodiscard]] Result<std::unique_ptr<Socket>, nat::HostError> start(std::unique_ptr<Socket> socket);
 

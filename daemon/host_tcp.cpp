@@ -55,6 +55,11 @@ HostTcp::~HostTcp() { poll_.remove(flow_, fd_.get()); }
 
 Result<std::size_t, nat::HostError> HostTcp::send(std::span<const ByteView> pieces) {
   std::size_t sent = 0;
+  if (!preamble_.empty()) send_preamble();
+  if (!preamble_.empty() && !failure_) {
+    awaits_room_ = true;
+    return 0;
+  }
   while (!pieces.empty()) {
     if (failure_) return fail(*failure_);
     std::array<iovec, kPieces> vector;
@@ -100,8 +105,8 @@ Result<nat::TcpSocket::Peeked, nat::HostError> HostTcp::peek(std::size_t offset,
 
 void HostTcp::shut_down() {
   // Of a socket that still connects, the kernel would make it the end.
-  shut_when_connected_ = connecting_;
-  if (!connecting_) std::ignore = ::shutdown(fd_.get(), SHUT_WR);
+  shut_later_ = connecting_ || !preamble_.empty();
+  if (!shut_later_) std::ignore = ::shutdown(fd_.get(), SHUT_WR);
 }
 
 void HostTcp::reset() {
@@ -119,16 +124,28 @@ void HostTcp::note_error(int code) {
   if (code != 0 && !failure_) failure_ = host_error(code);
 }
 
+void HostTcp::send_preamble() {
+  const ssize_t count = ::send(fd_.get(), preamble_.data(), preamble_.size(), kSendFlags | MSG_DONTWAIT);
+  if (count < 0 && errno != EAGAIN && errno != EWOULDBLOCK) return note_error(errno);
+  preamble_.erase(preamble_.begin(), preamble_.begin() + std::max<ssize_t>(count, 0));
+  if (preamble_.empty()) {
+    if (shut_later_) shut_down();
+  } else {
+    poll_.want(flow_, false, true);
+  }
+}
+
 nat::HostEvents HostTcp::on_edges(const Edges& edges) {
   if (edges.urgent) peek_.note_urgent();
   if (edges.ended) peek_.note_end();
   if (edges.failed || connecting_) note_error(pending_error(fd_.get()));
-  nat::HostEvents events{.failed = failure_ && !failure_taken_};
   if (connecting_) {
-    connecting_ = !edges.writable && !events.failed;
-    if (connecting_ || failure_) return events;
-    if (shut_when_connected_) shut_down();
+    connecting_ = !edges.writable && !failure_;
+    if (connecting_ || failure_) return {.failed = failure_ && !failure_taken_};
+    if (shut_later_) shut_down();
   }
+  if (edges.writable && !preamble_.empty() && !failure_) send_preamble();
+  nat::HostEvents events{.failed = failure_ && !failure_taken_};
   events.readable = edges.readable && std::exchange(awaits_data_, false);
   events.writable = edges.writable && std::exchange(awaits_room_, false);
   return events;

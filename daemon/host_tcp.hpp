@@ -10,11 +10,16 @@
 // Nagle's algorithm is off, because the guest's system has made that decision already. Keepalive is on: the guest's own
 // probes end at us.
 //
-// An adopted UNIX stream is as good as TCP, but that `reset` closes it like an orderly end, which is all that such a
+// A preamble goes before all that the flow sends, as soon as the connection is made: who waits for it need not wait for
+// the guest. Until the system has taken it whole, nothing else is sent, and our half does not end.
+//
+// A UNIX stream is as good as TCP, but that `reset` closes it like an orderly end, which is all that such a
 // socket can do.
 #pragma once
 
+#include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "daemon/edge_poll.hpp"
 #include "daemon/stream_peek.hpp"
@@ -38,6 +43,8 @@ class HostTcp final : public nat::TcpSocket, public EdgeSocket {
   HostTcp& operator=(const HostTcp&) = delete;
   ~HostTcp() override;
 
+  /// What goes before all else, of a connection in the making; before `start`.
+  void set_preamble(ByteView preamble) { preamble_.assign(preamble.begin(), preamble.end()); }
   /// Begins to hear of events. False: no memory for it.
   [[nodiscard]] bool start() { return poll_.add(flow_, fd_.get(), *this); }
 
@@ -55,6 +62,7 @@ class HostTcp final : public nat::TcpSocket, public EdgeSocket {
 
  private:
   void note_error(int code);
+  void send_preamble();
 
   EdgePoll& poll_;
   nat::FlowId flow_;
@@ -62,8 +70,9 @@ class HostTcp final : public nat::TcpSocket, public EdgeSocket {
   StreamPeek peek_;
   std::optional<nat::HostError> failure_;
   bool failure_taken_ = false;
+  std::vector<std::uint8_t> preamble_;  ///< what is left of it
   bool connecting_;
-  bool shut_when_connected_ = false;
+  bool shut_later_ = false;  ///< when it is connected, and the preamble has gone
   bool awaits_data_ = true;  ///< the flow is to be told "readable"
   bool awaits_room_;         ///< the flow is to be told "writable"
 };
