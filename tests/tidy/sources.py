@@ -6,7 +6,7 @@ import subprocess
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-ROOMS = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'dgram', 'pcap', 'http', 'adapter', 'daemon')
+ROOMS = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'sim', 'dgram', 'pcap', 'http', 'adapter', 'daemon')
 
 
 def files(*patterns):

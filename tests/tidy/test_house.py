@@ -17,13 +17,15 @@ MAY_INCLUDE = {
     'dns': ('packet',),
     'nat': ('packet',),
     'network': ('packet', 'switch', 'dhcp', 'dns', 'nat'),
+    # What people link to test their own software in: the whole virtual network, and toys to put into it.
+    'sim': ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network'),
     'dgram': ('packet',),
     'pcap': ('packet',),
     'http': ('packet', 'dgram'),
     'adapter': ('packet', 'dgram', 'http'),
     'daemon': ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'dgram', 'pcap', 'http'),
 }
-PURE = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network')  # no socket, no clock, no thread, no log
+PURE = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'sim')  # no socket, no clock, no thread, no log
 EDGE = ('adapter', 'daemon')  # the only ones with an event loop, a log and JSON
 CASTS_POINTERS = ('dgram', 'pcap', 'http', 'adapter', 'daemon')  # system calls want sockaddr* and the like
 
