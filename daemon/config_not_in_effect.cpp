@@ -13,7 +13,6 @@ struct Feature {
 };
 
 constexpr std::array kNotInEffect = {
-    Feature{"networks", "port_mapping"},
     Feature{"nics", "assign"},
     Feature{"listen", "assign"},
     Feature{"", "services"},

@@ -117,6 +117,11 @@ network::NetworkConfig network_config(const Config& config, const Network& from)
   network.blackhole = from.blackhole;
   network.domain = from.dns.domain;
   network.search = from.dns.search;
+  for (const PortMappingProtocol protocol : from.port_mapping) {
+    if (protocol == PortMappingProtocol::nat_pmp) network.port_mapping.nat_pmp = true;
+    if (protocol == PortMappingProtocol::pcp) network.port_mapping.pcp = true;
+    if (protocol == PortMappingProtocol::upnp) network.port_mapping.upnp = true;
+  }
   network.impair = from.impair;
   for (const DnsRecord& record : records_of(config, from)) network.records.push_back(record_of(record));
   return network;

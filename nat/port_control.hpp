@@ -48,6 +48,9 @@ class PortControl {
   /// The answer, valid until the next call; empty: there is none.
   [[nodiscard]] ByteView handle(const Endpoint& from, ByteView request, Instant now);
 
+  /// `third_party` stays as it was.
+  void reconfigure(const PortControlConfig& config) noexcept { config_ = config; }
+
   [[nodiscard]] Instant next_deadline() const noexcept;
   void expire(Instant now, const Send& send);
 

@@ -26,6 +26,16 @@ struct Wan {
   bool operator==(const Wan&) const noexcept = default;
 };
 
+/// The protocols by which guests may ask the router for port mappings.
+struct PortMappingProtocols {
+  bool nat_pmp = false;
+  bool pcp = false;
+  bool upnp = false;
+
+  bool operator==(const PortMappingProtocols&) const noexcept = default;
+  [[nodiscard]] bool any() const noexcept { return nat_pmp || pcp || upnp; }
+};
+
 struct NetworkConfig {
   std::string name;
   MacAddress mac;                  ///< the gateway's
@@ -47,6 +57,7 @@ struct NetworkConfig {
   nat::NatBehavior nat;                    ///< between both; its times are those of egress, too
   std::string behind;                      ///< the network whose router its own stands behind; empty: none
   std::optional<Ipv4Address> one_to_one_host;
+  PortMappingProtocols port_mapping;
   std::vector<IpPrefix> blackhole;  ///< beyond the network: what goes there, or comes from there, vanishes
   l2::Impairments impair;           ///< of every NIC's link here, behind the NIC's own
 };

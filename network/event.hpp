@@ -35,6 +35,10 @@ enum class EventKind : std::uint8_t {
   network_added,
   network_removed,
   network_changed,  ///< subject: the new name, where it has one; cause
+  mapping_created,  ///< subject: protocol, outside port and inside endpoint; cause: the protocol it was asked for by
+  mapping_renewed,  ///< the same, as for the next two
+  mapping_deleted,
+  mapping_expired,
   service_changed,  ///< subject: its name, and up or down; cause
   drop_burst,       ///< subject: the reason; cause: how many
   capture_started,  ///< subject: where to
@@ -62,6 +66,10 @@ enum class EventKind : std::uint8_t {
     case EventKind::network_added: return "network.added";
     case EventKind::network_removed: return "network.removed";
     case EventKind::network_changed: return "network.changed";
+    case EventKind::mapping_created: return "nat.mapping.created";
+    case EventKind::mapping_renewed: return "nat.mapping.renewed";
+    case EventKind::mapping_deleted: return "nat.mapping.deleted";
+    case EventKind::mapping_expired: return "nat.mapping.expired";
     case EventKind::service_changed: return "service.changed";
     case EventKind::drop_burst: return "drop.burst";
     case EventKind::capture_started: return "capture.started";

@@ -228,6 +228,13 @@ class Fabric {
     [[nodiscard]] const NetworkConfig& settings() const override { return config; }
     [[nodiscard]] std::optional<MacAddress> station(const IpAddress& guest) const override { return locate(guest); }
     void ask_for(const IpAddress& guest) override { gateway.solicit(guest); }
+    void send_udp(std::uint16_t from_port, const nat::Endpoint& to, ByteView payload) override {
+      gateway.send_udp(from_port, to, payload);
+    }
+    [[nodiscard]] PortMapper* port_mapper() override {
+      Router* const router = fabric.internet_.router(number);
+      return router == nullptr ? nullptr : router->mapper.get();
+    }
     [[nodiscard]] nat::Egress* way_out() override { return egress.get(); }
     [[nodiscard]] bool answers_for(Ipv4Address address) const override {
       const Router* const router = fabric.internet_.router(number);
@@ -303,13 +310,15 @@ class Fabric {
               std::optional<MacAddress> station = std::nullopt);
   void tell(l2::PortId port, Event event);
   void report(EventKind kind, const Network& network, std::string subject, Instant now);
+  void report(std::size_t network, const nat::MappingChange& change);
 
   std::uint64_t seed_;
   Random random_;
   dns::RandomSource dns_random_;
   EventLog events_;
   nat::EgressShared egress_shared_;
-  Internet internet_{random_};
+  Internet internet_{random_,
+                     [this](std::size_t network, const nat::MappingChange& change) { report(network, change); }};
   std::vector<std::unique_ptr<Network>> networks_;  ///< null where one was removed
   std::deque<Nic> nics_;
   std::vector<l2::PortId> free_;

@@ -19,6 +19,22 @@ void Fabric::rejoin(Network& network, std::string_view what, std::string_view ca
                           std::string{what} + ": " + std::string{cause}});
 }
 
+void Fabric::report(std::size_t network, const nat::MappingChange& change) {
+  using Kind = nat::MappingChange::Kind;
+  const nat::PortMapping& mapping = change.mapping;
+  EventKind kind = EventKind::mapping_created;
+  if (change.kind == Kind::renewed) kind = EventKind::mapping_renewed;
+  if (change.kind == Kind::deleted) kind = EventKind::mapping_deleted;
+  if (change.kind == Kind::expired) kind = EventKind::mapping_expired;
+  std::string subject{mapping.protocol == nat::NatProtocol::tcp ? "tcp " : "udp "};
+  subject += std::to_string(mapping.outside_port) + " to " + to_string(mapping.inside.address) + " port " +
+             std::to_string(mapping.inside.port);
+  std::string cause{to_string(mapping.origin)};
+  if (!change.cause.empty()) cause += ", " + std::string{change.cause};
+  tell(l2::kGatewayPort,
+       {kind, change.at, networks_[network]->config.name, {}, std::nullopt, std::move(subject), std::move(cause)});
+}
+
 void Fabric::change_nat(std::size_t network, const nat::NatBehavior& nat, std::string_view cause, Instant now) {
   assert(has_network(network));
   networks_[network]->config.nat = nat;
@@ -40,7 +56,7 @@ void Fabric::change_blackhole(std::size_t network, std::vector<IpPrefix> blackho
 
 void Fabric::reboot_router(std::size_t network, std::string_view cause, Instant now) {
   assert(has_network(network));
-  internet_.reboot(network);
+  internet_.reboot(network, now);
   tell(l2::kGatewayPort, {EventKind::network_changed,
                           now,
                           networks_[network]->config.name,

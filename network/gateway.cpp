@@ -167,8 +167,48 @@ Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Pack
     return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
                        outbox_);
   }
+  if (own && udp->destination_port() == nat::PortControl::kServerPort && uplink_ != nullptr &&
+      uplink_->port_mapper() != nullptr) {
+    return answer_mapping_request(frame, packet, *udp, now);
+  }
   constexpr std::uint8_t kPortUnreachable = 3;
   return own ? unreachable4(frame, packet, kPortUnreachable, DropReason::no_service, now) : Verdict{};
+}
+
+template <typename Packet>
+Gateway::Verdict Gateway::answer_mapping_request(const EthernetFrame& frame, const Packet& packet,
+                                                 const UdpDatagram& udp, Instant now) {
+  const ByteView answer = uplink_->port_mapper()->handle({packet.source(), udp.source_port()}, udp.payload(), now);
+  if (answer.empty()) return DropReason::no_service;
+  put_udp(frame.source(), packet.destination(), udp.destination_port(), packet.source(), udp.source_port(), answer);
+  return std::nullopt;
+}
+
+template <typename Address>
+void Gateway::put_udp(const MacAddress& mac, const Address& from, std::uint16_t from_port, const Address& to,
+                      std::uint16_t to_port, ByteView payload) {
+  constexpr bool kV4 = std::is_same_v<Address, Ipv4Address>;
+  FrameBuilder frame{outbox_.room(payload.size())};
+  frame.append_payload(payload);
+  frame.prepend_udp(from, to, from_port, to_port);
+  if constexpr (kV4) {
+    frame.prepend_ipv4(from, to, ip_protocol::kUdp);
+  } else {
+    frame.prepend_ipv6(from, to, ip_protocol::kUdp);
+  }
+  frame.prepend_ethernet(mac, config_.mac, kV4 ? ethertype::kIpv4 : ethertype::kIpv6);
+  outbox_.send(frame);
+}
+
+void Gateway::send_udp(std::uint16_t from_port, const nat::Endpoint& to, ByteView payload) {
+  if (const auto* const v4 = std::get_if<Ipv4Address>(&to.address)) {
+    const auto mac = v4->is_multicast() ? v4->multicast_mac() : heard_at(*v4);
+    if (config_.ipv4 && mac) put_udp(*mac, config_.ipv4->address, from_port, *v4, to.port, payload);
+  } else {
+    const auto& v6 = std::get<Ipv6Address>(to.address);
+    const auto mac = v6.is_multicast() ? v6.multicast_mac() : heard_at(v6);
+    if (config_.ipv6 && mac) put_udp(*mac, config_.ipv6->address, from_port, v6, to.port, payload);
+  }
 }
 
 /// Whether it is for whom a forward's client is seen as.
@@ -242,6 +282,10 @@ Gateway::Verdict Gateway::handle_udp6(const EthernetFrame& frame, const Ipv6Pack
   if (udp->destination_port() == kDnsPort) {
     return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
                        outbox_);
+  }
+  if (udp->destination_port() == nat::PortControl::kServerPort && uplink_ != nullptr &&
+      uplink_->port_mapper() != nullptr) {
+    return answer_mapping_request(frame, packet, *udp, now);
   }
   constexpr std::uint8_t kPortUnreachable = 4;
   return unreachable6(frame, packet, kPortUnreachable, DropReason::no_service, now);

@@ -24,6 +24,7 @@
 #include "network/neighbor_discovery.hpp"
 #include "network/nic.hpp"
 #include "network/nic_names.hpp"
+#include "network/port_mapper.hpp"
 #include "network/source_guard.hpp"
 #include "network/tcp_endpoint.hpp"
 #include "network/token_bucket.hpp"
@@ -48,6 +49,8 @@ class Uplink {
                                                                 Instant now) = 0;
   [[nodiscard]] virtual std::optional<nat::EgressRefusal> leave(const MacAddress& mac, const Ipv6Packet& packet,
                                                                 Instant now) = 0;
+  /// By which guests ask for port mappings; null: they cannot.
+  [[nodiscard]] virtual PortMapper* port_mapper() = 0;
   /// Whether the address, one of the network's own, is a router's that stands inside, and is reached through the
   /// gateway.
   [[nodiscard]] virtual bool answers_for(Ipv4Address address) const = 0;
@@ -79,6 +82,8 @@ class Gateway final : private TcpOutput {
   [[nodiscard]] std::optional<MacAddress> heard_at(const IpAddress& address) const;
   /// The station that has a lease on the address, or for which it is kept.
   [[nodiscard]] std::optional<MacAddress> assigned_to(const IpAddress& address) const;
+  /// Sends a datagram from an own address: to a group, or to a guest that has been heard.
+  void send_udp(std::uint16_t from_port, const nat::Endpoint& to, ByteView payload);
   /// Asks the link who has `address`, by ARP or Neighbor Discovery. Who answers is remembered.
   void solicit(const IpAddress& address);
 
@@ -122,6 +127,11 @@ class Gateway final : private TcpOutput {
   Verdict handle_udp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
   template <typename Packet>
   [[nodiscard]] bool answers_call(const Packet& packet, const UdpDatagram& udp) const;
+  template <typename Packet>
+  Verdict answer_mapping_request(const EthernetFrame& frame, const Packet& packet, const UdpDatagram& udp, Instant now);
+  template <typename Address>
+  void put_udp(const MacAddress& mac, const Address& from, std::uint16_t from_port, const Address& to,
+               std::uint16_t to_port, ByteView payload);
   template <typename Packet>
   Verdict to_egress(const EthernetFrame& frame, const Packet& packet, Instant now);
   template <typename Packet>

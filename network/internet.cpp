@@ -50,8 +50,11 @@ nat::TranslatorConfig carrier_config(const NetworkConfig& settings) {
 
 }  // namespace
 
-Internet::Internet(Random& random)
-    : random_(random), arena_(kArenaBytes), identifications_(SipHashKey{random.next(), random.next()}) {}
+Internet::Internet(Random& random, OnMapping on_mapping)
+    : random_(random),
+      on_mapping_(std::move(on_mapping)),
+      arena_(kArenaBytes),
+      identifications_(SipHashKey{random.next(), random.next()}) {}
 
 const Router* Internet::router(std::size_t network) const noexcept {
   return network < routers_.size() ? routers_[network].get() : nullptr;
@@ -66,6 +69,7 @@ void Internet::join(std::size_t network, Lan& lan, Instant now) {
   auto& router = routers_[network];
   const NetworkConfig& settings = lan.settings();
   const nat::TranslatorConfig config = translator_config(settings);
+  const bool moved = router && (router->outside4() != config.outside4 || router->outside6() != config.outside6);
   if (!router) {
     router = std::make_unique<Router>(config, random_);
   } else {
@@ -74,6 +78,7 @@ void Internet::join(std::size_t network, Lan& lan, Instant now) {
   router->lan = &lan;
   router->network = network;
   router->blackhole = settings.blackhole;
+  set_mapper(*router, moved, now);
   if (!settings.nat.behind_carrier || !settings.wan || !settings.wan->ipv4) {
     router->carrier.reset();
   } else if (!router->carrier) {
@@ -83,10 +88,27 @@ void Internet::join(std::size_t network, Lan& lan, Instant now) {
   }
 }
 
+void Internet::set_mapper(Router& router, bool moved, Instant now) {
+  const NetworkConfig& settings = router.lan->settings();
+  if (!settings.wan || !settings.port_mapping.any()) {
+    router.mapper.reset();
+  } else if (!router.mapper) {
+    router.mapper = std::make_unique<PortMapper>(
+        settings, router.translator,
+        [this, network = router.network](const nat::MappingChange& change) { on_mapping_(network, change); }, now);
+  } else {
+    router.mapper->reconfigure(settings, now);
+    if (moved) router.mapper->restart(now);
+  }
+}
+
 void Internet::leave(std::size_t network) { routers_[network].reset(); }
 
-void Internet::reboot(std::size_t network) {
-  if (Router* const rebooted = router(network)) rebooted->translator.clear();
+void Internet::reboot(std::size_t network, Instant now) {
+  Router* const rebooted = router(network);
+  if (rebooted == nullptr) return;
+  rebooted->translator.clear();
+  if (rebooted->mapper) rebooted->mapper->restart(now);
 }
 
 void Internet::build_routes() {
@@ -154,6 +176,7 @@ Instant Internet::next_deadline() const {
     if (!router) continue;
     next = std::min({next, router->translator.next_deadline(), router->reassembler.next_deadline()});
     if (router->carrier) next = std::min(next, router->carrier->translator.next_deadline());
+    if (router->mapper) next = std::min(next, router->mapper->next_deadline());
     for (const HeldPacket& held : router->held) next = std::min({next, held.ask_again, held.until});
   }
   for (const auto& service : services_) next = std::min(next, service->host->next_deadline());
@@ -180,6 +203,12 @@ void Internet::expire(Instant now) {
     if (router->carrier) expire_translator(*router->carrier);
     router->reassembler.expire(
         now, [&](const nat::Reassembler::Unfinished& datagram) { tell_unfinished(*router, datagram, now); });
+    if (router->mapper && now >= router->mapper->next_deadline()) {
+      router->mapper->expire(now, [&](const nat::Endpoint& to, ByteView payload) {
+        router->lan->send_udp(nat::PortControl::kServerPort, to, payload);
+        touch(*router);
+      });
+    }
     retry_held(router->network, now);
   }
 }

@@ -19,6 +19,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -40,7 +41,10 @@ class Internet final : private ServiceOutput, private TcpOutput {
   static constexpr double kErrorsPerSecond = 1'000;
   static constexpr double kErrorBurst = 100;
 
-  explicit Internet(Random& random);
+  /// `on_mapping` is told what becomes of port mappings that guests ask a network's router for.
+  using OnMapping = std::function<void(std::size_t network, const nat::MappingChange&)>;
+
+  Internet(Random& random, OnMapping on_mapping);
   Internet(const Internet&) = delete;
   Internet& operator=(const Internet&) = delete;
 
@@ -53,7 +57,7 @@ class Internet final : private ServiceOutput, private TcpOutput {
   [[nodiscard]] const Router* router(std::size_t network) const noexcept;
   [[nodiscard]] Router* router(std::size_t network) noexcept;
   /// The router of `network` is switched off and on: its mappings are gone.
-  void reboot(std::size_t network);
+  void reboot(std::size_t network, Instant now);
 
   /// The services from now on. One that is as it was goes on with its connections.
   void set_services(std::vector<ServiceConfig> services);
@@ -103,6 +107,7 @@ class Internet final : private ServiceOutput, private TcpOutput {
   };
 
   [[nodiscard]] Result<Parcel, DropReason> pack(ByteView packet);
+  void set_mapper(Router& router, bool moved, Instant now);
   void add_routes(Router& router);
   [[nodiscard]] std::optional<nat::EgressRefusal> to_egress(Router& router, const MacAddress& mac, ByteView packet,
                                                             Instant now);
@@ -135,6 +140,7 @@ class Internet final : private ServiceOutput, private TcpOutput {
   void tell_from(Router* realm, const IpAddress& source, const IcmpError& error, ByteView about, Instant now);
 
   Random& random_;
+  OnMapping on_mapping_;
   std::vector<std::unique_ptr<Router>> routers_;  ///< by network; null where there is none
   std::vector<std::unique_ptr<Service>> services_;
   RouteTable<Target> routes_;

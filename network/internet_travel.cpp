@@ -224,7 +224,11 @@ std::optional<DropReason> Internet::admit(Router& router, Parcel& parcel, Instan
   // Who looks on is told what became of the packet as it came.
   const auto before = observer_ == nullptr ? fail(DropReason::malformed) : pack(parcel.packet.bytes());
   parcel.packet.decrement_hops();
-  const auto reason = router.translator.inbound(parcel.packet, now);
+  const std::uint16_t outside_port = parcel.packet.destination_port();
+  auto reason = router.translator.inbound(parcel.packet, now);
+  if (!reason && router.mapper && !router.mapper->admits(outside_port, parcel.packet)) {
+    reason = DropReason::nat_filtered;
+  }
   if (before) show(router, Direction::out, *before, reason, now);
   return reason;
 }

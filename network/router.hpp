@@ -17,6 +17,7 @@
 #include "nat/reassembly.hpp"
 #include "nat/translator.hpp"
 #include "network/config.hpp"
+#include "network/port_mapper.hpp"
 #include "network/route_table.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ip_address.hpp"
@@ -33,6 +34,8 @@ class Lan {
   [[nodiscard]] virtual std::optional<MacAddress> station(const IpAddress& guest) const = 0;
   /// Has the gateway ask for the guest.
   virtual void ask_for(const IpAddress& guest) = 0;
+  /// Sends a datagram from the gateway's own address: to a group, or to a guest that it has heard.
+  virtual void send_udp(std::uint16_t from_port, const nat::Endpoint& to, ByteView payload) = 0;
   /// Null: the network has no way to the host.
   [[nodiscard]] virtual nat::Egress* way_out() = 0;
 };
@@ -71,7 +74,8 @@ struct Router {
   Lan* lan = nullptr;        ///< null: a carrier's
   std::size_t network = 0;   ///< the network's index, where there is a `lan`
   RouteTable<Router*> inside;
-  std::unique_ptr<Router> carrier;  ///< of a network that has one to itself
+  std::unique_ptr<Router> carrier;     ///< of a network that has one to itself
+  std::unique_ptr<PortMapper> mapper;  ///< null: guests cannot ask for mappings
   nat::Reassembler reassembler;
   std::vector<IpPrefix> blackhole;
   std::deque<HeldPacket> held;

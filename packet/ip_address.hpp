@@ -42,6 +42,10 @@ class Ipv4Address {
   [[nodiscard]] constexpr bool is_broadcast() const noexcept { return value_ == 0xffffffffU; }
   [[nodiscard]] constexpr bool is_multicast() const noexcept { return value_ >> 28U == 0xeU; }
   [[nodiscard]] constexpr bool is_loopback() const noexcept { return value_ >> 24U == 127U; }
+  /// 01:00:5e and the low 23 bits, where a multicast address goes on Ethernet (RFC 1112, 6.4).
+  [[nodiscard]] constexpr MacAddress multicast_mac() const noexcept {
+    return MacAddress::from_u64(0x01005e000000U | (value_ & 0x7fffffU));
+  }
 
   constexpr auto operator<=>(const Ipv4Address&) const noexcept = default;
 

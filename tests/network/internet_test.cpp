@@ -114,5 +114,55 @@ TEST_F(TwoHomes, ServicesAnswerPings) {
   EXPECT_EQ(IcmpMessage::parse(Ipv4Packet::parse(alice.packets[0])->payload())->type(), icmp_type::kEchoReply);
 }
 
+struct MappedHome : ::testing::Test {
+  static NetworkConfig mapped_home() {
+    NetworkConfig config = home(1);
+    config.port_mapping = {.nat_pmp = true, .pcp = true};
+    return config;
+  }
+  /// By NAT-PMP (RFC 6886, 3.3), for UDP.
+  void ask_for(std::uint16_t inside, std::uint16_t outside, std::uint32_t seconds) {
+    Bytes request{0, 1, 0, 0};
+    put16(request, inside);
+    put16(request, outside);
+    put32(request, seconds);
+    sim.send(alice.client, udp(alice.way("192.168.1.1"), 4000, 5351, request));
+  }
+
+  Simulation sim{{mapped_home(), home(2)}};
+  Guest alice{sim, 1, 0, "192.168.1.101"};
+  Guest bob{sim, 2, 1, "192.168.2.101"};
+};
+
+TEST_F(MappedHome, Rfc6886AMappedPortIsReachedFromAnotherNetworkUntilItsTimeIsOver) {
+  bob.send("203.0.113.1", 6000, 7777, "nobody asked for it");
+  ask_for(8080, 7777, 3600);
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ::testing::Contains(::testing::StartsWith("192.168.1.1:5351 ")));
+  EXPECT_EQ(sim.last(EventKind::mapping_created), "home1  udp 7777 to 192.168.1.101 port 8080: nat-pmp");
+  sim.pass(300s);  // until it has announced itself often enough
+  alice.received.clear();
+  bob.send("203.0.113.1", 6000, 7777, "knock");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ElementsAre("203.0.113.2:6000 knock"));
+  sim.pass(3600s);
+  EXPECT_EQ(sim.count(EventKind::mapping_expired), 1U);
+  bob.send("203.0.113.1", 6000, 7777, "too late");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), IsEmpty());
+}
+
+TEST_F(MappedHome, Rfc6886ARebootTakesAllMappingsAndBeginsTheEpochAgain) {
+  ask_for(8080, 7777, 3600);
+  sim.pass(100s);
+  sim.fabric.reboot_router(0, "test", sim.now);
+  EXPECT_EQ(sim.fabric.internet().router(0)->mapper->mappings().epoch(sim.now), 0U);
+  EXPECT_EQ(sim.fabric.internet().router(0)->mapper->mappings().size(), 0U);
+  alice.received.clear();
+  bob.send("203.0.113.1", 6000, 7777, "gone");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ::testing::Not(::testing::Contains("203.0.113.2:6000 gone")));
+}
+
 }  // namespace
 }  // namespace vnet::network::test
