@@ -141,6 +141,21 @@ struct PortMappingsConfig {
   bool operator==(const PortMappingsConfig&) const noexcept = default;
 };
 
+/// What a translator's behaviour means for mappings. Its inside prefixes must be those of the gateway's addresses.
+[[nodiscard]] constexpr PortMappingsConfig mappings_behind(const TranslatorConfig& translator) noexcept {
+  PortMappingsConfig config;
+  if (!translator.behavior.translates || !translator.outside4) {
+    config.ipv4 = PortSharing::own;
+  } else if (translator.behavior.one_to_one) {
+    config.ipv4 = PortSharing::one_host;
+    config.one_to_one_host = translator.one_to_one_host;
+  }
+  if (translator.behavior.ipv6 == Ipv6Way::nat66) config.ipv6 = PortSharing::shared;
+  config.inside4 = translator.inside4;
+  config.inside6 = translator.inside6;
+  return config;
+}
+
 /// Why there is no mapping.
 enum class MappingError : std::uint8_t {
   not_authorized,    ///< not this guest's to have or to change

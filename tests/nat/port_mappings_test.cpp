@@ -271,5 +271,26 @@ TEST(PortMappings, AnotherKindOfNetworkKeepsWhatTheConfigMapsIfItStillFits) {
   EXPECT_EQ(bench.mappings.restarts(), restarts) << "a limit changes nothing for those who have mappings";
 }
 
+TEST(PortMappings, SharingFollowsFromTheKindOfNat) {
+  TranslatorConfig translator;
+  translator.inside4 = Ipv4Prefix::parse("192.168.1.1/24");
+  EXPECT_EQ(mappings_behind(translator).ipv4, PortSharing::own) << "without an outside address it is routed";
+  translator.outside4 = Ipv4Address{203, 0, 113, 7};
+  for (const NatPreset preset : {NatPreset::fullcone, NatPreset::easy, NatPreset::hard, NatPreset::cgnat}) {
+    translator.behavior = behavior_of(preset);
+    EXPECT_EQ(mappings_behind(translator).ipv4, PortSharing::shared) << to_string(preset);
+  }
+  translator.behavior = behavior_of(NatPreset::none);
+  EXPECT_EQ(mappings_behind(translator).ipv4, PortSharing::own);
+  translator.behavior = behavior_of(NatPreset::one2one);
+  translator.one_to_one_host = Ipv4Address{192, 168, 1, 10};
+  EXPECT_EQ(mappings_behind(translator).ipv4, PortSharing::one_host);
+  EXPECT_EQ(mappings_behind(translator).one_to_one_host, translator.one_to_one_host);
+  EXPECT_EQ(mappings_behind(translator).inside4, translator.inside4);
+  EXPECT_EQ(mappings_behind(translator).ipv6, PortSharing::own);
+  translator.behavior.ipv6 = Ipv6Way::nat66;
+  EXPECT_EQ(mappings_behind(translator).ipv6, PortSharing::shared);
+}
+
 }  // namespace
 }  // namespace vnet::nat::test
