@@ -4,6 +4,7 @@
 #include <array>
 
 #include "adapter/impair_words.hpp"
+#include "adapter/network_words.hpp"
 #include "adapter/printable.hpp"
 #include "adapter/units.hpp"
 
@@ -157,6 +158,15 @@ Shown network(const Json& network, Style style) {
                                             number(count_at(dhcp, "leases")) + " leases"
                                       : "no");
   add_if("domain", text_at(member(network, "dns"), "domain"));
+  const Json& wan = member(network, "wan");
+  const std::string wan6 = text_at(wan, "ipv6");
+  add_if("wan", text_at(wan, "ipv4") + (text_at(wan, "ipv4").empty() || wan6.empty() ? "" : ", ") + wan6);
+  add_if("nat", nat_text(member(network, "nat")));
+  if (const std::string lost = texts_at(network, "blackhole", ", "); !lost.empty()) {
+    fields.add("blackhole", {printable(lost), Tone::warning});
+  }
+  const Json& egress = member(network, "egress");
+  if (egress.is_object()) fields.add("egress", flag_at(egress, "enabled") ? Cell{"on"} : Cell{"off", Tone::warning});
   const std::string impaired = impairments(network);
   fields.add("impaired", impaired.empty() ? Cell{"no"} : Cell{impaired, Tone::warning});
   return {fields.to_string(style), ""};

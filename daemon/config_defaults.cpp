@@ -67,4 +67,10 @@ void set_default_range(Network& network) {
   network.dhcp.last = Ipv4Address{last};
 }
 
+void renumber(Network& network, const Ipv4Prefix& ipv4) {
+  std::ranges::replace(network.dns.address, IpAddress{network.ipv4->address}, IpAddress{ipv4.address});
+  network.ipv4 = ipv4;
+  if (!ipv4.contains(network.dhcp.first) || !ipv4.contains(network.dhcp.last)) set_default_range(network);
+}
+
 }  // namespace vnet::daemon

@@ -24,4 +24,8 @@ namespace vnet::daemon {
 /// taken by the gateway, the host alias or the DNS server. Taken ones in between are the DHCP server's to avoid.
 void set_default_range(Network& network);
 
+/// Another address for the gateway of a network with `ipv4`. Whoever found DNS there finds it at the new one; a range
+/// that is not inside the prefix any more becomes the default one.
+void renumber(Network& network, const Ipv4Prefix& ipv4);
+
 }  // namespace vnet::daemon

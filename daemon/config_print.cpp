@@ -98,6 +98,13 @@ Json nat(const Nat& nat) {
   return object;
 }
 
+Json wan(const Wan& wan) {
+  Json object = Json::object();
+  put_if(object, "ipv4", wan.ipv4);
+  put_if(object, "ipv6", wan.ipv6);
+  return object;
+}
+
 Json dns_record(const DnsRecord& record) {
   Json object = {{"name", record.name}};
   if (!record.a.empty()) object["a"] = texts(record.a);
@@ -157,11 +164,7 @@ Json network(const Network& network) {
   put_if(object, "ipv6", network.ipv6);
   object["mac"] = network.mac.to_string();
   object["mtu"] = network.mtu;
-  if (network.wan) {
-    object["wan"] = Json::object();
-    put_if(object["wan"], "ipv4", network.wan->ipv4);
-    put_if(object["wan"], "ipv6", network.wan->ipv6);
-  }
+  if (network.wan) object["wan"] = wan(*network.wan);
   object["nat"] = nat(network.nat);
   object["port_mapping"] = array(
       network.port_mapping, [](PortMappingProtocol protocol) { return Json(to_word(kPortMappingWords, protocol)); });
@@ -254,6 +257,14 @@ Json to_json(const DnsRecord& value) { return dns_record(value); }
 Json to_json(const Impair& value) { return impair(value); }
 
 Json to_json(const Egress& value) { return egress(value); }
+
+Json to_json(const Nat& value) { return nat(value); }
+
+Json to_json(const Wan& value) { return wan(value); }
+
+Json to_json(const Ipv4Prefix& prefix) { return prefix.to_string(); }
+
+Json to_json(const std::vector<IpPrefix>& prefixes) { return texts(prefixes); }
 
 Json to_json(const Config& config) {
   Json document = {{"networks", array(config.networks, network)},

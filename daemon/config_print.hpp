@@ -15,5 +15,9 @@ namespace vnet::daemon {
 [[nodiscard]] Json to_json(const Forward& forward);
 [[nodiscard]] Json to_json(const Impair& impair);
 [[nodiscard]] Json to_json(const Egress& egress);
+[[nodiscard]] Json to_json(const Nat& nat);
+[[nodiscard]] Json to_json(const Wan& wan);
+[[nodiscard]] Json to_json(const Ipv4Prefix& prefix);
+[[nodiscard]] Json to_json(const std::vector<IpPrefix>& prefixes);
 
 }  // namespace vnet::daemon

@@ -344,6 +344,12 @@ Impair read_impair(const Json& object) { return impair(object); }
 
 Egress read_egress(const Json& object) { return egress(object); }
 
+Nat read_nat(const Json& value) { return nat(value); }
+
+Wan read_wan(const Json& object) { return wan(object); }
+
+std::vector<IpPrefix> read_prefixes(const Json& array) { return each(ip_prefix)(array); }
+
 std::string resolve_path(const std::string& folder, const std::string& path) {
   return (std::filesystem::path{folder} / path).lexically_normal().string();
 }

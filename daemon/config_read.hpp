@@ -18,6 +18,9 @@ namespace vnet::daemon {
 [[nodiscard]] Impair read_impair(const Json& object);
 /// A network's `egress`.
 [[nodiscard]] Egress read_egress(const Json& object);
+[[nodiscard]] Nat read_nat(const Json& value);
+[[nodiscard]] Wan read_wan(const Json& object);
+[[nodiscard]] std::vector<IpPrefix> read_prefixes(const Json& array);
 
 /// `path` as it is when absolute, else below `folder`; without `.` and `..` steps, so that equal paths are equal.
 [[nodiscard]] std::string resolve_path(const std::string& folder, const std::string& path);

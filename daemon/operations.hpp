@@ -55,6 +55,10 @@ struct NicChange {
 struct NetworkChange {
   std::optional<Impair> impair{};
   std::optional<Egress> egress{};
+  std::optional<Nat> nat{};                 ///< a `behind` and a `host` that it does not name stay
+  std::optional<std::optional<Wan>> wan{};  ///< an empty one: the network is joined to the internet no more
+  std::optional<std::vector<IpPrefix>> blackhole{};
+  std::optional<Ipv4Prefix> ipv4{};  ///< the gateway's address
 };
 
 /// What a new reading of the config file led to. Pointers into that file.
@@ -95,6 +99,8 @@ class Operations {
   [[nodiscard]] Outcome<void> detach(l2::PortId port, std::string_view cause);
 
   [[nodiscard]] Outcome<void> change_network(std::size_t network, const NetworkChange& change, std::string_view cause);
+  /// The router is switched off and on: its mappings are gone.
+  void reboot_router(std::size_t network, std::string_view cause);
 
   [[nodiscard]] Outcome<void> end_lease(std::size_t network, Ipv4Address ip);
   /// Gives a NIC its address back, as far as nobody else has it now.
@@ -128,6 +134,16 @@ class Operations {
   [[nodiscard]] Nic nic_now(l2::PortId port) const;
   void remember(const Nic& nic);
   [[nodiscard]] Outcome<std::size_t> find_network(const std::string& name, std::string_view place) const;
+  /// What a changed network would be wrong with; pointers begin at it.
+  [[nodiscard]] Problems problems_with(const Network& now, const Network& wanted) const;
+  /// Whether the gateway must be made anew: what is not changed otherwise by `apply`, and records, which change one by
+  /// one, and forwards, aside.
+  [[nodiscard]] static bool needs_new_gateway(Network before, Network after);
+  /// Has the fabric do it. `wanted` is of `config`. Records and forwards are the caller's, unless the gateway is new.
+  void apply(std::size_t slot, const Network& before, const Config& config, const Network& wanted,
+             std::string_view cause);
+  /// The gateway of the network behind whose router another stands, or stood: it leases that one's address to nobody.
+  void remake_parent(const std::optional<std::string>& name);
   [[nodiscard]] std::vector<CaptureRequest> requested_captures() const;
   void save_all();
   void save_nic(const MacAddress& mac);

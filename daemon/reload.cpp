@@ -19,15 +19,13 @@ namespace {
 
 constexpr std::string_view kCause = "the configuration was changed";
 
-/// Whether the gateway must be made anew: everything but the records, which change one by one, and impairments,
-/// forwards and the rules of egress, which are no matter of the gateway.
-bool needs_new_gateway(Network before, Network after) {
-  before.dns.records.clear();
-  after.dns.records.clear();
-  before.impair = after.impair;
-  before.egress = after.egress;
-  before.forwards = after.forwards;
-  return before != after;
+/// The routers that stand behind a network, whose addresses its gateway leases to nobody.
+std::vector<std::optional<Wan>> behind(const Config& config, const std::string& name) {
+  std::vector<std::optional<Wan>> routers;
+  for (const Network& other : config.networks) {
+    if (other.nat.behind == name) routers.push_back(other.wan);
+  }
+  return routers;
 }
 
 /// Whether a socket can be bound at `path`; leaves nothing behind.
@@ -57,7 +55,7 @@ const Network* network_named(const Config& config, const std::string& name) {
 class Operations::Reload {
  public:
   Reload(Operations& owner, const Config& wanted)
-      : parts_(owner.parts_), before_(owner.now_), wanted_(wanted), now_(parts_.clock().now) {}
+      : owner_(owner), parts_(owner.parts_), before_(owner.now_), wanted_(wanted), now_(parts_.clock().now) {}
 
   [[nodiscard]] std::optional<Refusal> check() {
     if (Problems problems = setup_problems(wanted_); !problems.empty()) return refuse(problems);
@@ -190,17 +188,16 @@ class Operations::Reload {
       const Network* const was = former(wanted);
       if (was == nullptr) {
         parts_.names.set_network(fabric().add_network(network_config(wanted_, wanted), now_), wanted.dns);
-      } else if (needs_new_gateway(*was, wanted)) {
-        const std::size_t slot = slot_of(was->name);
+        continue;
+      }
+      const std::size_t slot = slot_of(was->name);
+      owner_.apply(slot, *was, wanted_, wanted, kCause);
+      if (needs_new_gateway(*was, wanted)) continue;
+      if (behind(before_, was->name) != behind(wanted_, wanted.name)) {
         fabric().reconfigure(slot, network_config(wanted_, wanted), now_);
         parts_.names.set_network(slot, wanted.dns);
       } else {
-        change_records(slot_of(was->name), records_of(before_, *was), records_of(wanted_, wanted));
-        if (was->impair != wanted.impair) fabric().impair_network(slot_of(was->name), wanted.impair, kCause, now_);
-        if (was->egress != wanted.egress) {
-          fabric().change_egress(slot_of(was->name), egress_rules(wanted_, wanted), kCause, now_);
-          parts_.hub.end_batch();  // the resets of flows that ended
-        }
+        change_records(slot, records_of(before_, *was), records_of(wanted_, wanted));
       }
     }
   }
@@ -352,6 +349,7 @@ class Operations::Reload {
     if (!result) parts_.notice(result.error().text);
   }
 
+  Operations& owner_;
   Parts& parts_;
   const Config& before_;
   const Config& wanted_;

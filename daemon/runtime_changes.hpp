@@ -52,15 +52,11 @@ struct RuntimeChanges {
     MacAddress mac;
     bool operator==(const Interface&) const = default;
   };
-  /// The impairments of a network's links.
-  struct Impaired : Change<Impair> {
+  /// What a network has one of. Only a wan may be absent.
+  template <typename T>
+  struct OfNetwork : Change<T> {
     std::string network;
-    bool operator==(const Impaired&) const = default;
-  };
-  /// The rules of a network's egress.
-  struct Ruled : Change<Egress> {
-    std::string network;
-    bool operator==(const Ruled&) const = default;
+    bool operator==(const OfNetwork&) const = default;
   };
   struct Record : Change<DnsRecord> {
     std::string network;
@@ -74,22 +70,35 @@ struct RuntimeChanges {
     bool operator==(const PortForward&) const = default;
   };
 
-  std::vector<Interface> nics;        ///< one for each MAC address
-  std::vector<Record> records;        ///< one for each name on a network
-  std::vector<Impaired> impaired;     ///< one for each network
-  std::vector<Ruled> egress;          ///< likewise
+  std::vector<Interface> nics;              ///< one for each MAC address
+  std::vector<Record> records;              ///< one for each name on a network
+  std::vector<OfNetwork<Impair>> impaired;  ///< one for each network; so the following
+  std::vector<OfNetwork<Egress>> egress;
+  std::vector<OfNetwork<Nat>> nats;
+  std::vector<OfNetwork<Wan>> wans;
+  std::vector<OfNetwork<std::vector<IpPrefix>>> blackholes;
+  std::vector<OfNetwork<Ipv4Prefix>> renumbered;
   std::vector<PortForward> forwards;  ///< one for each place where one listens
   std::vector<CaptureRequest> captures;
   std::vector<GvproxyZone> zones;
 
   [[nodiscard]] bool empty() const noexcept {
-    return nics.empty() && records.empty() && impaired.empty() && egress.empty() && forwards.empty() &&
-           captures.empty() && zones.empty();
+    return nics.empty() && records.empty() && impaired.empty() && egress.empty() && nats.empty() && wans.empty() &&
+           blackholes.empty() && renumbered.empty() && forwards.empty() && captures.empty() && zones.empty();
+  }
+  /// Calls `visit` with the name and the lists, in `one` and in `other`, of all that a network has one of.
+  static void each_of_networks(auto& one, auto& other, auto visit) {
+    visit("impair", one.impaired, other.impaired);
+    visit("egress", one.egress, other.egress);
+    visit("ipv4", one.renumbered, other.renumbered);
+    visit("nat", one.nats, other.nats);
+    visit("wan", one.wans, other.wans);
+    visit("blackhole", one.blackholes, other.blackholes);
   }
   bool operator==(const RuntimeChanges&) const = default;
 };
 
-/// How the NICs, DNS records, and networks' impairments, egress and forwards of `now` differ from those of `file`.
+/// How the NICs, DNS records, and networks' own members and forwards of `now` differ from those of `file`.
 [[nodiscard]] RuntimeChanges difference(const Config& file, const Config& now);
 
 /// Adds what was changed later: in the place of earlier changes to the same things, and of all captures and

@@ -27,6 +27,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"GET", "/v1/networks", &Api::get_networks},
       {"GET", "/v1/networks/{name}", &Api::get_network},
       {"PATCH", "/v1/networks/{name}", &Api::patch_network, "NetworkChange"},
+      {"POST", "/v1/networks/{name}/reboot", &Api::post_reboot, "Reboot", false},
       {"GET", "/v1/nics", &Api::get_nics},
       {"POST", "/v1/nics", &Api::post_nic, "NicAdd"},
       {"GET", "/v1/nics/{name}", &Api::get_nic},

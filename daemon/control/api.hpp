@@ -72,6 +72,7 @@ class Api {
   http::Response get_networks(Call& call);
   http::Response get_network(Call& call);
   http::Response patch_network(Call& call);
+  http::Response post_reboot(Call& call);
 
   http::Response get_nics(Call& call);
   http::Response get_nic(Call& call);

@@ -29,6 +29,42 @@ http::Response Api::get_network(Call& call) {
   return answer(network_view(parts_.fabric, *network, config_of(*network), parts_.clock()));
 }
 
+namespace {
+
+/// Host bits that differ make no other prefix.
+bool is_same(const IpPrefix& one, const IpPrefix& other) {
+  return one.index() == other.index() && std::visit(
+                                             [&](const auto& prefix) {
+                                               const auto& same = std::get<std::decay_t<decltype(prefix)>>(other);
+                                               return prefix.network() == same.network() &&
+                                                      prefix.length == same.length;
+                                             },
+                                             one);
+}
+
+/// `wanted` is a list in the place of `list`, or what to add to it and to remove from it.
+Outcome<std::vector<IpPrefix>> changed_prefixes(std::vector<IpPrefix> list, const Json& wanted) {
+  constexpr std::size_t kMost = 1024;  // as in the config file
+  if (wanted.is_array()) return read_prefixes(wanted);
+  const std::vector<IpPrefix> removed = read_prefixes(wanted.value("remove", Json::array()));
+  for (std::size_t i = 0; i < removed.size(); ++i) {
+    if (std::erase_if(list, [&](const IpPrefix& each) { return is_same(each, removed[i]); }) > 0) continue;
+    std::vector<std::string> known;
+    for (const IpPrefix& each : list) known.push_back(vnet::to_string(each));
+    return fail(Refusal{Refusal::Kind::invalid, "/blackhole/remove/" + std::to_string(i),
+                        found_expected(vnet::to_string(removed[i]) + ", which is no blackhole",
+                                       known.empty() ? "none: there are no blackholes" : "one of " + join(known))});
+  }
+  for (const IpPrefix& added : read_prefixes(wanted.value("add", Json::array()))) {
+    if (std::ranges::none_of(list, [&](const IpPrefix& each) { return is_same(each, added); })) list.push_back(added);
+  }
+  if (list.size() <= kMost) return list;
+  return fail(Refusal{Refusal::Kind::invalid, "/blackhole",
+                      found_expected(std::to_string(list.size()) + " blackholes", "at most " + std::to_string(kMost))});
+}
+
+}  // namespace
+
 http::Response Api::patch_network(Call& call) {
   auto network = find_network(call.argument);
   if (!network) return std::move(network.error());
@@ -40,10 +76,30 @@ http::Response Api::patch_network(Call& call) {
     wanted.update(*egress);
     change.egress = read_egress(wanted);
   }
+  const auto member = [&](const char* name) {
+    return call.document.contains(name) ? &call.document.at(name) : nullptr;
+  };
+  if (const Json* const nat = member("nat")) change.nat = read_nat(*nat);
+  if (const Json* const wan = member("wan")) {
+    change.wan = wan->is_null() ? std::nullopt : std::optional{read_wan(*wan)};
+  }
+  if (const Json* const ipv4 = member("ipv4")) change.ipv4 = Ipv4Prefix::parse(ipv4->get<std::string>()).value();
+  if (const Json* const wanted = member("blackhole")) {
+    auto changed = changed_prefixes(config_of(*network).blackhole, *wanted);
+    if (!changed) return problem(changed.error());
+    change.blackhole = std::move(*changed);
+  }
   if (const auto changed = parts_.operations.change_network(*network, change, cause_of(call)); !changed) {
     return problem(changed.error());
   }
   return answer(network_view(parts_.fabric, *network, config_of(*network), parts_.clock()));
+}
+
+http::Response Api::post_reboot(Call& call) {
+  auto network = find_network(call.argument);
+  if (!network) return std::move(network.error());
+  parts_.operations.reboot_router(*network, cause_of(call));
+  return no_content();
 }
 
 namespace {

@@ -136,6 +136,9 @@ Json network_view(network::Fabric& fabric, std::size_t network, const Network& c
   if (config.ipv4) object["ipv4"] = config.ipv4->to_string();
   if (config.ipv6) object["ipv6"] = config.ipv6->to_string();
   object["mtu"] = config.mtu;
+  if (config.wan) object["wan"] = to_json(*config.wan);
+  object["nat"] = to_json(config.nat);
+  object["blackhole"] = to_json(config.blackhole);
   object["members"] = config.members == Members::open ? "open" : "listed";
   object["port_security"] = config.port_security;
   object["impair"] = impair(config.impair);

@@ -53,7 +53,14 @@ TEST(Complete, NamesComeFromTheDaemon) {
   EXPECT_EQ(complete({"nic", "alice", "impair", "lat"}, names), "latency_ms=\tdelay of every frame\n");
   EXPECT_EQ(complete({"nic", "alice", "impair", "loss=1%", "up.lat"}, names), "up.latency_ms=\n");
   EXPECT_EQ(complete({"network", "h"}, names), "home\n");
-  EXPECT_EQ(complete({"network", "home", ""}, names), "impair\tmake its links bad\n");
+  EXPECT_EQ(complete({"network", "home", "im"}, names), "impair\tmake its links bad\n");
+  EXPECT_EQ(complete({"network", "home", "nat", "fullc"}, names),
+            "fullcone\tendpoint-independent mapping and filtering\n");
+  EXPECT_EQ(complete({"network", "home", "nat", "preset=hard", "hair"}, names),
+            "hairpin=\twhether guests reach each other by outside addresses\n");
+  EXPECT_EQ(complete({"network", "home", "blackhole", ""}, names), "add\nrm\nclear\n");
+  EXPECT_EQ(complete({"network", "home", "egress", "o"}, names), "on\noff\n");
+  EXPECT_EQ(complete({"network", "home", "reboot", ""}, names), "");
   EXPECT_EQ(complete({"network", "home", "impair", "n"}, names), "none\ta link without any\n");
   EXPECT_EQ(complete({"nic", "rm", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"--control", "x", "lease", "rm", ""}, names), "192.168.1.2\t52:cc:cc:cc:cc:01\n");

@@ -213,6 +213,32 @@ TEST(VnetOptions, ImpairmentsAreOneDocument) {
       ElementsAre(Pair("/impair/loss", "loss"), Pair("/impair/down/loss_burst/leave", "down.loss_burst.leave")));
 }
 
+TEST(VnetOptions, ARouterIsChangedInOneRequest) {
+  EXPECT_EQ(asked({"network", "home", "nat", "hard"}),
+            R"(PATCH /v1/networks/home {"nat":"hard","cause":"vnet network nat"})");
+  EXPECT_EQ(asked({"network", "home", "nat", "preset=easy", "udp_timeout_s=30", "hairpin=false"}),
+            R"(PATCH /v1/networks/home {"nat":{"preset":"easy","udp_timeout_s":30,"hairpin":false},)"
+            R"("cause":"vnet network nat"})");
+  EXPECT_EQ(asked({"network", "home", "wan", "2.1.1.9", "2001:db8::9"}),
+            R"(PATCH /v1/networks/home {"wan":{"ipv4":"2.1.1.9","ipv6":"2001:db8::9"},"cause":"vnet network wan"})");
+  EXPECT_EQ(asked({"network", "home", "wan", "2001:db8::9"}),
+            R"(PATCH /v1/networks/home {"wan":{"ipv6":"2001:db8::9"},"cause":"vnet network wan"})");
+  EXPECT_EQ(asked({"network", "home", "wan", "none"}),
+            R"(PATCH /v1/networks/home {"wan":null,"cause":"vnet network wan"})");
+  EXPECT_EQ(asked({"network", "home", "blackhole", "add", "52.52.0.3/32", "2052::/16"}),
+            R"(PATCH /v1/networks/home {"blackhole":{"add":["52.52.0.3/32","2052::/16"]},)"
+            R"("cause":"vnet network blackhole"})");
+  EXPECT_EQ(asked({"network", "home", "blackhole", "rm", "52.52.0.3"}),
+            R"(PATCH /v1/networks/home {"blackhole":{"remove":["52.52.0.3"]},"cause":"vnet network blackhole"})");
+  EXPECT_EQ(asked({"network", "home", "blackhole", "clear"}),
+            R"(PATCH /v1/networks/home {"blackhole":[],"cause":"vnet network blackhole"})");
+  EXPECT_EQ(asked({"network", "home", "egress", "off"}),
+            R"(PATCH /v1/networks/home {"egress":{"enabled":false},"cause":"vnet network egress"})");
+  EXPECT_EQ(asked({"network", "home", "reboot"}), R"(POST /v1/networks/home/reboot {"cause":"vnet network reboot"})");
+  EXPECT_THAT(call_of({"network", "home", "blackhole", "rm", "x", "y"}).arguments,
+              ElementsAre(Pair("/blackhole/remove/0", "x"), Pair("/blackhole/remove/1", "y")));
+}
+
 TEST(VnetOptions, EveryArgumentOfARequestIsKnownByItsPointer) {
   EXPECT_THAT(call_of({"nic", "add", "c", "--mac", "1"}).arguments,
               ElementsAre(Pair("/name", "NAME"), Pair("/mac", "--mac")));
@@ -264,7 +290,28 @@ TEST(VnetOptions, ABadCommandLineSaysWhatWasFoundAndExpected) {
       {{"nic", "a", "impair", "loss=1", "loss=0"}, "found loss a second time"},
       {{"nic", "a", "impair", "none", "loss=0"}, "nic a impair: found \"none\""},
       {{"network"}, "network: found no name"},
-      {{"network", "n", "impiar"}, "network n: found \"impiar\"; expected one of impair; did you mean \"impair\"?"},
+      {{"network", "n", "impiar"},
+       "network n: found \"impiar\"; expected one of impair, nat, wan, blackhole, egress, reboot; did you mean "
+       "\"impair\"?"},
+      {{"network", "n", "nat"}, "network n nat: found no NAT; expected one of none, one2one"},
+      {{"network", "n", "nat", "hrad"}, "network n nat: found \"hrad\"; expected one of none, one2one"},
+      {{"network", "n", "nat", "hrad"}, "did you mean \"hard\"?"},
+      {{"network", "n", "nat", "hard", "ports=random"},
+       "network n nat: found \"hard\"; expected one of preset, mapping"},
+      {{"network", "n", "nat", "hairpin=1"}, "hairpin: found \"1\"; expected true or false"},
+      {{"network", "n", "nat", "udp_timeout_s=x"}, "udp_timeout_s: found \"x\"; expected a whole number"},
+      {{"network", "n", "nat", "ports="}, "ports: found \"\"; expected a value"},
+      {{"network", "n", "nat", "ports=random", "ports=random"}, "found ports a second time"},
+      {{"network", "n", "wan"}, "network n wan: found no address"},
+      {{"network", "n", "wan", "1.2.3.4", "1.2.3.5"}, "network n wan: found the argument \"1.2.3.5\""},
+      {{"network", "n", "wan", "none", "1.2.3.5"}, "network n wan: found the argument \"1.2.3.5\""},
+      {{"network", "n", "blackhole"}, "network n blackhole: found no word; expected add, rm or clear"},
+      {{"network", "n", "blackhole", "ad"}, "did you mean \"add\"?"},
+      {{"network", "n", "blackhole", "add"}, "network n blackhole add: found no prefix"},
+      {{"network", "n", "blackhole", "clear", "x"}, "network n blackhole: found the argument \"x\""},
+      {{"network", "n", "egress"}, "network n egress: found no state"},
+      {{"network", "n", "egress", "no"}, "network n egress: found \"no\"; expected one of on, off"},
+      {{"network", "n", "reboot", "now"}, "network n reboot: found the argument \"now\""},
       {{"network", "n", "impair"}, "network n impair: found no impairment"},
       {{"nic", "a", "rm"}, "did you mean vnet nic rm a?"},
       {{"nic", "add"}, "nic add: found no name"},

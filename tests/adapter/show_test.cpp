@@ -84,6 +84,23 @@ TEST(Show, OneNetworkIsShownInFull) {
   EXPECT_THAT(shown(Show::network, R"({"name":"home","impair":{}})"), HasSubstr("impaired  no\n"));
 }
 
+TEST(Show, ANetworksRouterIsShownAsItIsAskedFor) {
+  EXPECT_EQ(shown(Show::network, R"({"name":"home","mtu":1500,"nics":0,"attached":0,"impair":{},
+                    "wan":{"ipv4":"2.1.1.1","ipv6":"2001:db8::1"},"nat":{"preset":"easy","hairpin":false,"udp_timeout_s":30},
+                    "blackhole":["3.0.0.0/8","2052::/16"],"egress":{"enabled":false}})"),
+            "name       home\n"
+            "mtu        1500\n"
+            "nics       0, 0 attached\n"
+            "dhcp       no\n"
+            "wan        2.1.1.1, 2001:db8::1\n"
+            "nat        preset=easy hairpin=false udp_timeout_s=30\n"
+            "blackhole  3.0.0.0/8, 2052::/16\n"
+            "egress     off\n"
+            "impaired   no\n");
+  EXPECT_THAT(shown(Show::network, R"({"name":"home","wan":{"ipv6":"2001:db8::1"},"nat":"hard"})"),
+              HasSubstr("wan       2001:db8::1\nnat       hard\n"));
+}
+
 TEST(Show, LeasesOfHostileGuestsAreHarmless) {
   EXPECT_EQ(shown(Show::leases,
                   R"([{"network":"home","ip":"192.168.1.2","mac":"52:cc:cc:cc:cc:01","hostname":"\u001b]0;x\u0007",

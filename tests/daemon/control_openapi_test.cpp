@@ -116,6 +116,9 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("GET", "/v1/status");
   judge("GET", "/v1/networks");
   judge("GET", "/v1/networks/home");
+  judge("PATCH", "/v1/networks/home", R"({"nat": {"preset": "hard", "hairpin": false}, "wan": {"ipv4": "2.1.1.1"},
+                                          "blackhole": {"add": ["3.0.0.0/8"]}, "ipv4": "10.0.0.1/24"})");
+  judge("POST", "/v1/networks/home/reboot", R"({"cause": "a test"})");
   judge("PATCH", "/v1/networks/home", R"({"impair": {"latency_ms": 1.5, "up": {"rate_mbps": 10}}, "cause": "a test"})");
   judge("GET", "/v1/nics");
   judge("GET", "/v1/nics?network=home&attached=true");
@@ -188,6 +191,10 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
       {"GET", "/v1/networks/hone", ""},
       {"PATCH", "/v1/networks/hone", R"({"impair": {}})"},
       {"PATCH", "/v1/networks/home", R"({"impair": {"los": 1}})"},
+      {"PATCH", "/v1/networks/home", R"({"nat": {"ports": "any"}})"},
+      {"PATCH", "/v1/networks/home", R"({"wan": {"ipv4": "10.0.0.9"}})"},
+      {"PATCH", "/v1/networks/home", R"({"blackhole": {"remove": ["9.0.0.0/8"]}})"},
+      {"POST", "/v1/networks/hone/reboot", ""},
       {"PATCH", "/v1/networks/home", R"({"egress": {"allow": ["127.0.0.0/8"]}})"},
       {"GET", "/v1/flows?nic=alise", ""},
       {"GET", "/v1/nics/alise", ""},
