@@ -10,7 +10,7 @@
 
 namespace vnet::adapter {
 
-void add_list_commands(CommandTree& tree);     ///< status, nics, networks, flows, leases, lease, captures
+void add_list_commands(CommandTree& tree);     ///< status, nics, networks, flows, mappings, leases, lease, captures
 void add_nic_commands(CommandTree& tree);      ///< nic
 void add_network_command(CommandTree& tree);   ///< network
 void add_dns_commands(CommandTree& tree);      ///< dns

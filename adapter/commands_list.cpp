@@ -1,4 +1,4 @@
-// status, nics, networks, flows, leases, lease, captures: what is there.
+// status, nics, networks, flows, mappings, leases, lease, captures: what is there.
 #include <memory>
 
 #include "adapter/commands.hpp"
@@ -49,6 +49,29 @@ void add_flows(CommandTree& tree) {
   });
 }
 
+void add_mappings(CommandTree& tree) {
+  CLI::App& mappings = tree.add(tree.root(), "mappings", "What the routers translate: inside and outside, for how long",
+                                "  vnet mappings\n"
+                                "  vnet mappings --network home                 only those of one network\n"
+                                "  vnet mappings --json | jq '.mappings[] | select(.proto == \"udp\")'");
+  struct Given {
+    std::optional<std::string> network;
+    std::optional<std::uint32_t> limit;
+  };
+  const auto given = std::make_shared<Given>();
+  tree.completes(mappings.add_option("--network", given->network, "Only those of this network")->type_name("NETWORK"),
+                 Ask::networks);
+  mappings.add_option("--limit", given->limit, "At most this many; default 10000")
+      ->type_name("N")
+      ->check(CLI::Range(1, 100'000));
+  tree.on(mappings, CommandTree::Json::taken, [given](bool json) -> Command {
+    Query query;
+    if (given->network) query.emplace_back("network", *given->network);
+    if (given->limit) query.emplace_back("limit", std::to_string(*given->limit));
+    return Call{.target = api_target({"nat", "mappings"}, query), .show = Show::mappings, .json = json};
+  });
+}
+
 void add_lease(CommandTree& tree) {
   CLI::App& lease =
       tree.add(tree.root(), "lease", "End a DHCP lease",
@@ -80,6 +103,7 @@ void add_list_commands(CommandTree& tree) {
            "  vnet nics\n  vnet nics --network home --json", Show::nics);
   add_question(tree, "networks", "The networks", "  vnet networks", Show::networks);
   add_flows(tree);
+  add_mappings(tree);
   add_list(tree, "leases", "The DHCP leases in force", "  vnet leases\n  vnet leases --network home", Show::leases);
   add_lease(tree);
   add_question(tree, "captures", "The captures that run", "  vnet captures", Show::captures);

@@ -42,6 +42,7 @@ enum class Show {
   networks,
   network,  ///< one in full
   flows,
+  mappings,
   leases,
   dns,
   captures,

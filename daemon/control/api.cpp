@@ -36,6 +36,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"POST", "/v1/nics/{name}/attach", &Api::post_attach},
       {"DELETE", "/v1/nics/{name}/attach", &Api::delete_attach, "Detach", false},
       {"GET", "/v1/flows", &Api::get_flows},
+      {"GET", "/v1/nat/mappings", &Api::get_mappings},
       {"GET", "/v1/leases", &Api::get_leases},
       {"GET", "/v1/leases/{ip}", &Api::get_lease},
       {"DELETE", "/v1/leases/{ip}", &Api::delete_lease},

@@ -84,6 +84,8 @@ class Api {
 
   http::Response get_flows(Call& call);
 
+  http::Response get_mappings(Call& call);
+
   http::Response get_leases(Call& call);
   http::Response get_lease(Call& call);
   http::Response delete_lease(Call& call);

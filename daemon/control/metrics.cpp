@@ -180,6 +180,34 @@ bool egress_verdicts(const MetricSources& sources, std::string_view name, std::s
   });
 }
 
+/// Calls `write(router, labels)` for each router: every network has one, and some have a carrier's.
+template <typename Write>
+bool each_router(const MetricSources& sources, Write write) {
+  return each_network(sources, [&](std::size_t network, const std::string& label) {
+    const network::Router* const router = sources.fabric.internet().router(network);
+    if (router == nullptr) return;
+    write(*router, label + ",router=\"home\"");
+    if (router->carrier) write(*router->carrier, label + ",router=\"carrier\"");
+  });
+}
+
+template <auto Value>
+bool router_samples(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_router(sources, [&](const network::Router& router, const std::string& labels) {
+    sample(out, name, labels, Value(router.translator));
+  });
+}
+
+bool router_drops(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_router(sources, [&](const network::Router& router, const std::string& labels) {
+    for (std::size_t i = 0; i < kDropReasonCount; ++i) {
+      const auto reason = static_cast<DropReason>(i);
+      if (router.drops[reason] > 0)
+        sample(out, name, labels + ",reason=" + quoted(to_string(reason)), router.drops[reason]);
+    }
+  });
+}
+
 template <auto Value>
 bool socket_sample(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
   if (sources.sockets != nullptr) sample(out, name, {}, Value(*sources.sockets));
@@ -253,6 +281,19 @@ constexpr std::array kFamilies = {
            socket_sample<[](const SystemSockets& s) { return std::uint64_t{s.max_sockets()}; }>},
     Family{"vnet_egress_sockets_refused_total", "counter", "Flows that found no socket left.",
            socket_sample<[](const SystemSockets& s) { return s.refused(); }>},
+    Family{"vnet_nat_mappings", "gauge", "Mappings of a router.",
+           router_samples<[](const nat::Translator& t) { return std::uint64_t{t.size()}; }>},
+    Family{"vnet_nat_mappings_created_total", "counter", "Mappings that it has made.",
+           router_samples<[](const nat::Translator& t) { return t.counters().created; }>},
+    Family{"vnet_nat_mappings_expired_total", "counter", "Mappings that were unused for too long.",
+           router_samples<[](const nat::Translator& t) { return t.counters().expired; }>},
+    Family{"vnet_nat_filtered_packets_total", "counter", "Packets from outside that a mapping did not let in.",
+           router_samples<[](const nat::Translator& t) { return t.counters().filtered; }>},
+    Family{"vnet_nat_unmapped_packets_total", "counter", "Packets from outside that were for nobody.",
+           router_samples<[](const nat::Translator& t) { return t.counters().unmapped; }>},
+    Family{"vnet_nat_exhausted_packets_total", "counter", "Packets for which no mapping or port was left.",
+           router_samples<[](const nat::Translator& t) { return t.counters().exhausted; }>},
+    Family{"vnet_router_dropped_packets_total", "counter", "Packets from outside that went no further.", router_drops},
     Family{"vnet_events_total", "counter", "Events since an arbitrary time in the past.",
            one_sample<[](const MetricSources& s) { return s.events.next(); }>},
     Family{"vnet_captures", "gauge", "Captures that run.",

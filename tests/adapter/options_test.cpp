@@ -239,6 +239,11 @@ TEST(VnetOptions, ARouterIsChangedInOneRequest) {
               ElementsAre(Pair("/blackhole/remove/0", "x"), Pair("/blackhole/remove/1", "y")));
 }
 
+TEST(VnetOptions, MappingsAreAskedForWithTheirLimit) {
+  EXPECT_EQ(asked({"mappings"}), "GET /v1/nat/mappings");
+  EXPECT_EQ(asked({"mappings", "--network", "home", "--limit", "5"}), "GET /v1/nat/mappings?network=home&limit=5");
+}
+
 TEST(VnetOptions, EveryArgumentOfARequestIsKnownByItsPointer) {
   EXPECT_THAT(call_of({"nic", "add", "c", "--mac", "1"}).arguments,
               ElementsAre(Pair("/name", "NAME"), Pair("/mac", "--mac")));
@@ -319,6 +324,7 @@ TEST(VnetOptions, ABadCommandLineSaysWhatWasFoundAndExpected) {
       {{"nic", "add", "a", "--link", "u"}, "nic add: --link: found \"u\"; expected one of up, down"},
       {{"nic", "add", "a", "--dgram", ""}, "nic add: --dgram: found no path"},
       {{"nic", "rm"}, "nic rm: found no name"},
+      {{"mappings", "--limit", "0"}, "--limit"},
       {{"lease"}, "lease: found no command; expected one of rm"},
       {{"lease", "rm"}, "lease rm: found no address"},
       {{"dns", "st", "x"}, "dns: found the command \"st\"; expected one of set, rm; did you mean \"set\"?"},

@@ -101,6 +101,21 @@ TEST(Show, ANetworksRouterIsShownAsItIsAskedFor) {
               HasSubstr("wan       2001:db8::1\nnat       hard\n"));
 }
 
+TEST(Show, MappingsAreATableThatSaysWhenItIsCut) {
+  const char* const cut = R"({"total":3,"mappings":[
+    {"network":"home","router":"home","proto":"udp","inside":"10.0.0.5:5000","outside":"2.1.1.1:5000","nic":"alice",
+     "toward":"3.3.3.3:53","pinned":false,"expires_s":299,"bytes_out":1500,"bytes_in":40,"sessions":2},
+    {"network":"home","router":"carrier","proto":"tcp","inside":"100.64.0.2:22","outside":"2.1.1.1:22",
+     "pinned":true,"bytes_out":0,"bytes_in":0,"sessions":0}]})";
+  EXPECT_EQ(shown(Show::mappings, cut),
+            "PROTO  INSIDE         OUTSIDE       TOWARD               LEFT      OUT    IN  SESSIONS  NIC    NETWORK\n"
+            "udp    10.0.0.5:5000  2.1.1.1:5000  3.3.3.3:53    4 min 59 s  1.50 kB  40 B         2  alice  home\n"
+            "tcp    100.64.0.2:22  2.1.1.1:22    -           stays, pinned      0 B   0 B         0  -      home, its "
+            "carrier\n");
+  EXPECT_EQ(note(Show::mappings, cut), "2 of 3 mappings; --limit shows more");
+  EXPECT_EQ(note(Show::mappings, R"({"total":0,"mappings":[]})"), "no mappings");
+}
+
 TEST(Show, LeasesOfHostileGuestsAreHarmless) {
   EXPECT_EQ(shown(Show::leases,
                   R"([{"network":"home","ip":"192.168.1.2","mac":"52:cc:cc:cc:cc:01","hostname":"\u001b]0;x\u0007",

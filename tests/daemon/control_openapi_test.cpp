@@ -132,6 +132,7 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
     "deny": ["2001:db8::/32", {"to": "10.9.9.0/24", "proto": "tcp", "ports": "25,465-587"}]}})");
   judge("GET", "/v1/flows");
   judge("GET", "/v1/flows?network=home&nic=alice");
+  judge("GET", "/v1/nat/mappings?network=home&limit=5");
   judge("GET", "/v1/leases");
   judge("GET", "/v1/leases/10.0.0.77?network=home");
   judge("DELETE", "/v1/nics/alice/attach", R"({"cause": "a test"})");
@@ -197,6 +198,8 @@ TEST_F(OpenApi, EveryMistakeIsAnsweredAsItIsDocumented) {
       {"POST", "/v1/networks/hone/reboot", ""},
       {"PATCH", "/v1/networks/home", R"({"egress": {"allow": ["127.0.0.0/8"]}})"},
       {"GET", "/v1/flows?nic=alise", ""},
+      {"GET", "/v1/nat/mappings?network=hone", ""},
+      {"GET", "/v1/nat/mappings?limit=0", ""},
       {"GET", "/v1/nics/alise", ""},
       {"GET", "/v1/nics?network=x", ""},
       {"GET", "/v1/nics?attached=maybe", ""},
