@@ -57,6 +57,12 @@ struct Nat {
   std::optional<Ipv4Address> host;  ///< of one2one: the guest that has the outside address; none: the first to send
   bool operator==(const Nat&) const = default;
 };
+/// Behind whom a router stands, and for whom, is no matter of its behaviour: in a change, what is not named stays.
+[[nodiscard]] inline Nat placed(Nat wanted, const Nat& before) {
+  if (!wanted.behind) wanted.behind = before.behind;
+  if (!wanted.host && wanted.behavior.one_to_one) wanted.host = before.host;
+  return wanted;
+}
 [[nodiscard]] constexpr Nat nat_of(nat::NatPreset preset) { return {preset, nat::behavior_of(preset), {}, {}}; }
 
 enum class PortMappingProtocol : std::uint8_t { nat_pmp, pcp, upnp };
@@ -210,9 +216,14 @@ struct TimelineEvent {
   Duration at{};
   std::optional<std::string> nic;
   std::optional<std::string> network;
+  std::optional<std::string> service;
+  std::optional<bool> up;  ///< of the service
   std::optional<Link> link;
   std::optional<Assign> assign;
   std::optional<Nat> nat;
+  std::optional<std::optional<Wan>> wan;  ///< an empty one: no more
+  std::optional<Ipv4Prefix> ipv4;         ///< of the gateway
+  bool reboot = false;                    ///< of the router
   std::optional<Impair> impair;
   std::optional<std::vector<IpPrefix>> blackhole;
   std::optional<Egress> egress;

@@ -8,6 +8,7 @@
 
 #include "daemon/config_check_internet.hpp"
 #include "daemon/config_check_network.hpp"
+#include "daemon/config_check_timeline.hpp"
 #include "daemon/config_known.hpp"
 #include "daemon/config_once.hpp"
 #include "daemon/json_text.hpp"
@@ -99,29 +100,6 @@ void check_services(const Config& config, Problems& problems) {
       problems.add(child_pointer(pointer, "records"), found_expected("records", "them for the kind dns only"));
     }
     check_records(service.records, child_pointer(pointer, "records"), problems);
-  }
-}
-
-void check_timeline(const Config& config, Problems& problems) {
-  const std::vector<std::string> networks = names_of(config.networks);
-  const std::vector<std::string> nics = names_of(config.nics);
-  for (std::size_t i = 0; i < config.timeline.size(); ++i) {
-    const TimelineEvent& event = config.timeline[i];
-    const std::string pointer = child_pointer("/timeline", i);
-    if (event.nic) check_known("NIC", *event.nic, nics, child_pointer(pointer, "nic"), problems);
-    if (event.network) check_known("network", *event.network, networks, child_pointer(pointer, "network"), problems);
-    if (event.egress) check_egress(*event.egress, child_pointer(pointer, "egress"), problems);
-    const bool of_nic = event.link || event.assign;
-    const bool of_network = event.nat || event.blackhole || event.egress;
-    if (!event.nic && !event.network) {
-      problems.add(pointer, found_expected("neither nic nor network", "what changes"));
-    } else if (event.nic && of_network) {
-      problems.add(pointer, found_expected("nat, blackhole or egress of a NIC", "them with network alone"));
-    } else if (!event.nic && of_nic) {
-      problems.add(pointer, found_expected("link or assign without nic", "the NIC that changes"));
-    } else if (!of_nic && !of_network && !event.impair && !(event.nic && event.network)) {
-      problems.add(pointer, found_expected("an event that changes nothing", "link, assign, nat, impair, ..."));
-    }
   }
 }
 

@@ -164,6 +164,8 @@ void check_ports_of_icmp(const std::vector<nat::EgressRule>& rules, const std::s
   }
 }
 
+}  // namespace
+
 void check_network(const Network& network, const std::string& pointer, Problems& problems) {
   if (!network.ipv4 && !network.ipv6) {
     problems.add(pointer, found_expected("neither ipv4 nor ipv6", "one of them; only the first network has a default"));
@@ -182,8 +184,6 @@ void check_network(const Network& network, const std::string& pointer, Problems&
   if (network.host_alias) check_host_alias(network, child_pointer(pointer, "host_alias"), problems);
   check_egress(network.egress, child_pointer(pointer, "egress"), problems);
 }
-
-}  // namespace
 
 void check_networks(const Config& config, Problems& problems) {
   Once names{problems};

@@ -6,6 +6,8 @@
 namespace vnet::daemon {
 
 void check_networks(const Config& config, Problems& problems);
+/// One of them, without its forwards, which are compared with those of others.
+void check_network(const Network& network, const std::string& pointer, Problems& problems);
 
 /// Not in 0/8, loopback, multicast or reserved: no interface has such an address (RFC 1122, 3.2.1.3).
 [[nodiscard]] bool is_assignable(Ipv4Address address);

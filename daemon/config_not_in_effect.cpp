@@ -16,7 +16,6 @@ constexpr std::array kNotInEffect = {
     Feature{"nics", "assign"},
     Feature{"listen", "assign"},
     Feature{"", "services"},
-    Feature{"", "timeline"},
 };
 
 /// Whether the value says what holds without it.

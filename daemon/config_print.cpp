@@ -224,9 +224,14 @@ Json timeline_event(const TimelineEvent& event) {
   Json object = {{"at_s", seconds(event.at)}};
   put_if(object, "nic", event.nic);
   put_if(object, "network", event.network);
+  put_if(object, "service", event.service);
+  if (event.up) object["up"] = *event.up;
   if (event.link) object["link"] = to_word(kLinkWords, *event.link);
   if (event.assign) object["assign"] = to_word(kAssignWords, *event.assign);
   if (event.nat) object["nat"] = nat(*event.nat);
+  if (event.wan) object["wan"] = *event.wan ? wan(**event.wan) : Json{};
+  put_if(object, "ipv4", event.ipv4);
+  if (event.reboot) object["reboot"] = true;
   if (event.impair) object["impair"] = impair(*event.impair);
   if (event.blackhole) object["blackhole"] = texts(*event.blackhole);
   if (event.egress) object["egress"] = egress(*event.egress);

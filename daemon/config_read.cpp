@@ -303,9 +303,15 @@ TimelineEvent timeline_event(const Json& object) {
   event.at = seconds(object.at("at_s"));
   read(object, "nic", event.nic, text);
   read(object, "network", event.network, text);
+  read(object, "service", event.service, text);
+  read(object, "up", event.up, truth);
   read(object, "link", event.link, word<Link>(kLinkWords));
   read(object, "assign", event.assign, word<Assign>(kAssignWords));
   read(object, "nat", event.nat, nat);
+  read(object, "wan", event.wan,
+       [](const Json& value) { return value.is_null() ? std::nullopt : std::optional{wan(value)}; });
+  read(object, "ipv4", event.ipv4, ipv4_prefix);
+  read(object, "reboot", event.reboot, truth);
   read(object, "impair", event.impair, impair);
   read(object, "blackhole", event.blackhole, each(ip_prefix));
   read(object, "egress", event.egress, egress);

@@ -102,6 +102,9 @@ class Operations {
   /// The router is switched off and on: its mappings are gone.
   void reboot_router(std::size_t network, std::string_view cause);
 
+  /// What an event of the timeline does. The place of a refusal is in the event.
+  [[nodiscard]] Outcome<void> run(const TimelineEvent& event);
+
   [[nodiscard]] Outcome<void> end_lease(std::size_t network, Ipv4Address ip);
   /// Gives a NIC its address back, as far as nobody else has it now.
   [[nodiscard]] bool restore_lease(std::size_t network, const dhcp::Lease& lease);

@@ -7,16 +7,6 @@
 #include "daemon/operations.hpp"
 
 namespace vnet::daemon {
-namespace {
-
-/// Behind whom a router stands, and for whom, is no matter of its behaviour: what is not named stays.
-Nat placed(Nat wanted, const Nat& before) {
-  if (!wanted.behind) wanted.behind = before.behind;
-  if (!wanted.host && wanted.behavior.one_to_one) wanted.host = before.host;
-  return wanted;
-}
-
-}  // namespace
 
 Problems Operations::problems_with(const Network& now, const Network& wanted) const {
   Config tried = now_;

@@ -58,7 +58,7 @@ const Json& changes_schema() {
           "file": {"$ref": "#/$defs/nat"}, "now": {"$ref": "#/$defs/nat"}}}},
         "wan": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["network"], "properties": {"network": {"$ref": "#/$defs/name"},
-          "file": {"$ref": "#/$defs/network/properties/wan"}, "now": {"$ref": "#/$defs/network/properties/wan"}}}},
+          "file": {"$ref": "#/$defs/wan"}, "now": {"$ref": "#/$defs/wan"}}}},
         "blackhole": {"type": "array", "items": {"type": "object", "additionalProperties": false,
           "required": ["network", "file", "now"], "properties": {"network": {"$ref": "#/$defs/name"},
           "file": {"$ref": "#/$defs/prefixes"}, "now": {"$ref": "#/$defs/prefixes"}}}},

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "daemon/runtime_store.hpp"
+#include "daemon/timeline.hpp"
 
 namespace vnet::daemon {
 
@@ -13,6 +14,7 @@ Startup prepare(ConfigSource source, Config file, InheritedSockets inherited, st
     startup.changes = startup.predecessor->changes;
   } else if (startup.file.state) {
     startup.changes = RuntimeStore{*startup.file.state}.load(startup.notices);
+    leave_to_timeline(startup.changes, startup.file.timeline);
   }
   for (std::string& dropped : apply_changes(startup.changes, startup.now))
     startup.notices.push_back(std::move(dropped));

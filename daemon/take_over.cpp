@@ -19,6 +19,9 @@ constexpr Duration kConnectLimit = std::chrono::seconds{5};
 constexpr std::int64_t kMaxLeftMs = std::int64_t{0xffff'ffff} * 1000;
 constexpr std::array<std::string_view, 5> kKindWords = {"dgram", "stream", "own", "connection", "passed"};
 
+/// Longer than any timeline, and than any daemon runs.
+constexpr Duration kLongestTime = std::chrono::hours{24 * 365 * 100};
+
 Json client_to_json(const KnownClient& client) {
   return {{"socket", client.socket}, {"peer", to_hex(client.peer)}, {"mac", client.mac.to_string()}};
 }
@@ -108,6 +111,11 @@ Predecessor read_all(Estate& estate, Instant now) {
   if (document.contains("control_tcp")) left.control_tcp = take_fd(document.at("control_tcp"), estate.fds);
   left.next_event = read_count(document.at("next_event"));
   left.first_event = document.contains("first_event") ? read_count(document.at("first_event")) : left.next_event;
+  if (document.contains("timeline_ns")) {
+    left.timeline = Duration{document.at("timeline_ns").get<std::int64_t>()};
+    if (*left.timeline < Duration{-1} || *left.timeline > kLongestTime)
+      throw std::runtime_error("a timeline of no time");
+  }
   return left;
 }
 

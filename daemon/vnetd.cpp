@@ -40,6 +40,7 @@ Vnetd::Vnetd(Startup startup)
       operations_(
           startup.file, startup.now,
           {fabric_, hub_, names_, forwards_, captures_, leases_, runtime_, [this] { return moment(); }, notice}),
+      timeline_(startup.now.timeline),
       api_({fabric_, hub_, captures_, forwards_, operations_, events_, [this] { return moment(); },
             [this] { return reload(); },
             [this](dgram::Fd connection, const std::string&) {
@@ -50,6 +51,7 @@ Vnetd::Vnetd(Startup startup)
       control_(loop_, [this] { return loop_.now(); }) {
   fabric_.open_egress(sockets_);
   start(startup);
+  timeline_.begin(loop_.now(), startup.predecessor ? startup.predecessor->timeline : std::nullopt);
   hub_.before_send([this] { commit_leases(); });
   hub_.after_send([this] { after_batch(); });
   loop_.on_sleep([this] { return next_deadline(); });
@@ -134,8 +136,27 @@ void Vnetd::on_deadline() {
   forwards_.expire(now);
   hub_.expire();
   expiring_ = false;
+  if (now >= timeline_.next_deadline()) run_timeline();
   control_.expire(now);
   if (clients_ && now >= clients_->next_deadline()) clients_->save(hub_.known_clients());
+}
+
+void Vnetd::run_timeline() {
+  for (const std::size_t index : timeline_.take_due(loop_.now())) {
+    const TimelineEvent scripted = config().timeline[index];
+    const std::string place = "/timeline/" + std::to_string(index);
+    const auto done = operations_.run(scripted);
+    network::Event event;
+    event.kind = done ? network::EventKind::timeline_step : network::EventKind::timeline_failed;
+    event.at = loop_.now();
+    if (scripted.network && !scripted.nic) event.network = *scripted.network;
+    if (scripted.nic) event.nic = *scripted.nic;
+    event.subject = place;
+    if (!done) event.cause = (done.error().place.empty() ? "" : place + done.error().place + ": ") + done.error().text;
+    if (!done) notice("timeline: " + (event.cause.starts_with('/') ? "" : place + ": ") + event.cause);
+    fabric_.announce(std::move(event));
+  }
+  hub_.end_batch();
 }
 
 void Vnetd::look_at_captures(Instant now) {
@@ -155,7 +176,7 @@ void Vnetd::look_at_captures(Instant now) {
 
 Instant Vnetd::next_deadline() const {
   Instant next = std::min({hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(),
-                           control_.next_deadline(), forwards_.next_deadline()});
+                           control_.next_deadline(), forwards_.next_deadline(), timeline_.next_deadline()});
   if (clients_) next = std::min(next, clients_->next_deadline());
   return leases_ ? std::min(next, leases_->next_deadline()) : next;
 }
@@ -172,8 +193,10 @@ Outcome<Reloaded> Vnetd::reload() {
                         loaded.error().source + ": " + (points ? "" : first.place + ": ") + first.text,
                         loaded.error().problems});
   }
+  run_timeline();  // what is due is due by the file as it was
   auto reloaded = operations_.reload(std::move(loaded->config));
   if (!reloaded) return reloaded;
+  timeline_.replace(config().timeline, loop_.now());
   network::Event event;
   event.kind = network::EventKind::config_reloaded;
   event.at = loop_.now();

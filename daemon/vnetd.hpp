@@ -8,6 +8,7 @@
 //     forwards    sockets of the host that lead to guests
 //     captures    those that the configuration names, and those that somebody asks for
 //     operations  what can be changed while all this runs
+//     timeline    what the configuration has happen by itself
 //     control     the API, through which people and programs ask for it
 //
 // Between two batches `after_batch` carries what is not frames across the edge: events to the log and to those who
@@ -35,6 +36,7 @@
 #include "daemon/operations.hpp"
 #include "daemon/runtime_store.hpp"
 #include "daemon/startup.hpp"
+#include "daemon/timeline.hpp"
 #include "daemon/wall_time.hpp"
 #include "network/fabric.hpp"
 
@@ -71,6 +73,7 @@ class Vnetd : private HostListener {
   void publish(const network::Event& event, const Moment& at);
   void on_deadline();
   void look_at_captures(Instant now);
+  void run_timeline();
   [[nodiscard]] Outcome<Reloaded> reload();
   void hand_over();
   [[nodiscard]] Result<void, std::string> pass_on(const dgram::Fd& connection);
@@ -97,6 +100,7 @@ class Vnetd : private HostListener {
   Forwards forwards_;
   Captures captures_;
   Operations operations_;
+  Timeline timeline_;
   Api api_;
   ControlServers control_;
   std::unique_ptr<WaitingSuccessor> successor_;

@@ -27,6 +27,7 @@ void Vnetd::hand_over() {
 /// The loop stands still from here to the successor's last word, so nothing changes that it has been told.
 Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
   hub_.end_batch();
+  run_timeline();  // nothing happens twice, and nothing not at all
   std::vector<int> fds;
   Json document = {{"version", 1}, {"runtime", to_json(operations_.changes())}};
   document["leases"] = leases_to_json(fabric_, loop_.now());
@@ -45,6 +46,7 @@ Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
   }
   document["next_event"] = events_.next();
   document["first_event"] = events_.first();
+  document["timeline_ns"] = timeline_.elapsed().count();
   document["fds"] = fds.size();
   // The state folder has one owner.
   if (clients_) clients_->save(hub_.known_clients());

@@ -44,6 +44,8 @@ enum class EventKind : std::uint8_t {
   capture_started,  ///< subject: where to
   capture_ended,    ///< subject: where to; cause
   config_reloaded,  ///< cause
+  timeline_step,    ///< subject: the event's place in the configuration file
+  timeline_failed,  ///< the same; cause
 };
 
 [[nodiscard]] constexpr std::string_view to_string(EventKind kind) noexcept {
@@ -75,6 +77,8 @@ enum class EventKind : std::uint8_t {
     case EventKind::capture_started: return "capture.started";
     case EventKind::capture_ended: return "capture.ended";
     case EventKind::config_reloaded: return "config.reloaded";
+    case EventKind::timeline_step: return "timeline.step";
+    case EventKind::timeline_failed: return "timeline.failed";
   }
   return "unknown";
 }

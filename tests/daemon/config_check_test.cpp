@@ -269,9 +269,10 @@ TEST(ConfigCheck, TimelineNamesWhatExistsAndWhatChanges) {
   EXPECT_EQ(timeline(R"({"at_s": 1, "network": "home", "nat": "hard"})"),
             "run.json: /timeline/0/network: found no network named \"home\"; expected one of lan\n");
   EXPECT_EQ(timeline(R"({"at_s": 1, "link": "down"})"),
-            "run.json: /timeline/0: found neither nic nor network; expected what changes\n");
+            "run.json: /timeline/0: found neither nic nor network nor service; expected what changes\n");
   EXPECT_EQ(timeline(R"({"at_s": 1, "nic": "alice", "nat": "hard"})"),
-            "run.json: /timeline/0: found nat, blackhole or egress of a NIC; expected them with network alone\n");
+            "run.json: /timeline/0: found nat, wan, ipv4, blackhole, egress or reboot of a NIC; expected them with "
+            "network alone\n");
   EXPECT_EQ(timeline(R"({"at_s": 1, "network": "lan", "link": "down"})"),
             "run.json: /timeline/0: found link or assign without nic; expected the NIC that changes\n");
   EXPECT_EQ(timeline(R"({"at_s": 1, "nic": "alice"})"),
