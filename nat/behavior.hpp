@@ -1,9 +1,9 @@
 // What a NAT does, in the terms of RFC 4787 (UDP), 5382 (TCP) and 5508 (ICMP): a row of values rather than a kind.
 //
-// A *mapping* is the outside port that stands for an inside endpoint. It may depend on where the inside talks to: never,
-// on the address, or on address and port. *Filtering* says from whom packets are let in through a mapping, in the same
-// three degrees: from anybody, from addresses that the inside has sent to, or only from just those endpoints. Nine
-// combinations, and what home routers are called: full cone is independent in both, "easy" filters by address and
+// A *mapping* is the outside port that stands for an inside endpoint. It may depend on where the inside talks to:
+// never, on the address, or on address and port. *Filtering* says from whom packets are let in through a mapping, in
+// the same three degrees: from anybody, from addresses that the inside has sent to, or only from just those endpoints.
+// Nine combinations, and what home routers are called: full cone is independent in both, "easy" filters by address and
 // port, "hard" (symmetric) also maps by both.
 #pragma once
 

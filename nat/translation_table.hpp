@@ -75,15 +75,11 @@ class TranslationTable {
   };
   struct Mapping {
     PackedAddress inside;
-    PackedAddress toward;
     std::uint64_t bytes_out = 0;
     std::uint64_t bytes_in = 0;
-    Instant rests_since{};
-    Links resting_place;  ///< among those that rest
-    List sessions;        ///< the one least recently used first
+    List sessions;  ///< the one least recently used first
     std::uint32_t hash = 0;
     Id next = kNone;  ///< another one with the same key
-    Id host = kNone;  ///< not while it rests
     std::uint16_t inside_port = 0;
     std::uint16_t toward_port = 0;
     std::uint16_t outside_port = 0;
@@ -94,8 +90,13 @@ class TranslationTable {
     bool has_outside_port : 1 = false;
     bool pinned : 1 = false;
     bool resting : 1 = false;
+    Id host = kNone;  ///< not while it rests
+    PackedAddress toward;
+    Instant rests_since{};
+    Links resting_place;  ///< among those that rest
   };
-  struct Session {
+  /// A line of the cache.
+  struct alignas(64) Session {
     PackedAddress address;  ///< of the peer
     Instant used{};
     Id mapping = kNone;

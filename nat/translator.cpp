@@ -166,12 +166,14 @@ Translator::Found Translator::find_among(Id first, const Peer& remote) const noe
 Translator::Found Translator::find(const Flow& flow) const noexcept {
   const Dependence scope = this->scope(flow.v6);
   if (scope == Dependence::endpoint_independent) return find_among(table_.find(key_of(flow, scope)), flow.remote);
-  Found pinned;
-  if (pins_) pinned = find_among(table_.find(key_of(flow, Dependence::endpoint_independent)), flow.remote);
-  if (pinned.session != kNone) return pinned;
+  Id pinned = kNone;
+  if (pins_) {
+    pinned = table_.find(key_of(flow, Dependence::endpoint_independent));
+    if (const Found found = find_among(pinned, flow.remote); found.session != kNone) return found;
+    while (pinned != kNone && !table_.mapping(pinned).pinned) pinned = table_.mapping(pinned).next;
+  }
   const Found found = find_among(table_.find(key_of(flow, scope)), flow.remote);
-  if (found.mapping != kNone || pinned.mapping == kNone || !table_.mapping(pinned.mapping).pinned) return found;
-  return pinned;
+  return found.mapping != kNone ? found : Found{pinned, kNone};
 }
 
 /// The mapping that a packet from outside is for.

@@ -103,11 +103,11 @@ inline Bytes unreachable(const IpAddress& from, const IpAddress& to, ByteView qu
   return is_v4(from) ? icmp(from, to, 3, 3, body) : icmp(from, to, 1, 4, body);
 }
 
-/// The transport's checksum is right, as far as this knows the protocol. Of UDP, 0 is right over IPv4.
+/// The transport's checksum is right, as far as this knows the protocol. Of UDP, 0 is right over IPv4, and never else.
 inline bool transport_sum_ok(const IpAddress& from, const IpAddress& to, std::uint8_t protocol, ByteView segment) {
   if (protocol == 17 && segment.size() >= 8) {
     segment = segment.first(std::min<std::size_t>(segment.size(), load_be<std::uint16_t>(segment.data() + 4)));
-    if (is_v4(from) && load_be<std::uint16_t>(segment.data() + 6) == 0) return true;
+    if (load_be<std::uint16_t>(segment.data() + 6) == 0) return is_v4(from);
   }
   if (protocol != 17 && protocol != 6 && protocol != 1 && protocol != 58) return true;
   Bytes all = protocol == 1 ? Bytes{} : pseudo(from, to, protocol, segment.size());
