@@ -148,6 +148,7 @@ bool Connection::write(Instant now) {
       since_ = now;
     }
   }
+  if (writer_->complete() && writer_->broken()) return false;
   return !writer_->complete() || after_answer(now);
 }
 

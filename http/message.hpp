@@ -4,8 +4,10 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -28,7 +30,8 @@ using Fields = std::vector<std::pair<std::string, std::string>>;
 inline constexpr std::size_t kMaxFds = 8;
 
 struct Request {
-  std::string method;             ///< "GET"; a HEAD request is shown as GET
+  std::string method;             ///< "GET"; a HEAD request is shown as GET ...
+  bool head = false;              ///< ... and this
   std::string target;             ///< as sent
   std::vector<std::string> path;  ///< decoded segments; "/v1/nics/a%2Fb" is {"v1", "nics", "a/b"}, "/" is {}
   Fields query;                   ///< decoded; a name without '=' has an empty value
@@ -62,6 +65,9 @@ struct Response {
   std::string body{};
   /// If set, `body` is ignored; sent chunked, or to an HTTP/1.0 client until the connection closes.
   std::unique_ptr<Body> stream{};
+  /// Of the stream, in bytes: it is sent with its length and not chunked, and no more of it than that. A stream that
+  /// ends before ends the connection, by which the client sees that there is something missing.
+  std::optional<std::uint64_t> length{};
   /// If set, there is no body: once the head has been sent whole, the connection's socket is given away (non-blocking,
   /// close-on-exec, watched by nobody) with the bytes that were read behind the request. Not called for a HEAD request,
   /// nor when the client is gone before. The head says `Connection: close`; that of a 101 says what `headers` say.

@@ -61,6 +61,7 @@ Result<void, Fault> RequestParser::take_head(Head head) {
   is_http10_ = head.minor == 0;
   persistent_ = head.persistent && !is_http10_;
   request_.method = is_head_ ? "GET" : std::move(head.method);
+  request_.head = is_head_;
   request_.target = std::move(head.target);
   request_.path = std::move(target->path);
   request_.query = std::move(target->query);

@@ -2,6 +2,7 @@
 
 #include <http_parser.h>
 
+#include <algorithm>
 #include <charconv>
 
 namespace vnet::http {
@@ -60,8 +61,9 @@ ResponseWriter::ResponseWriter(Response response, Form form) : response_(std::mo
     response_.body.clear();
     form_.persistent = false;
   }
-  chunked_ = response_.stream && !form_.to_http10;
-  if (response_.stream && form_.to_http10) form_.persistent = false;
+  const bool endless = response_.stream && !response_.length;
+  chunked_ = endless && !form_.to_http10;
+  if (endless && form_.to_http10) form_.persistent = false;
   write_head();
   if (form_.to_head) {
     response_.stream.reset();
@@ -79,11 +81,13 @@ void ResponseWriter::write_head() {
   if (!bodiless && !response_.type.empty()) append_field(bytes_, "Content-Type", response_.type);
   if (chunked_) {
     append_field(bytes_, "Transfer-Encoding", "chunked");
-  } else if (!bodiless && !response_.stream && !response_.hand_over) {
-    append_field(bytes_, "Content-Length", std::to_string(response_.body.size()));
+  } else if (!bodiless && !response_.hand_over && (!response_.stream || response_.length)) {
+    const std::uint64_t length = response_.stream ? *response_.length : response_.body.size();
+    append_field(bytes_, "Content-Length", std::to_string(length));
   }
   if (response_.status != 101) {
-    append_field(bytes_, "Cache-Control", "no-store");
+    const auto is_own = [](const auto& field) { return is_word(field.first, "cache-control"); };
+    if (std::ranges::none_of(response_.headers, is_own)) append_field(bytes_, "Cache-Control", "no-store");
     if (!form_.persistent) append_field(bytes_, "Connection", "close");
   }
   bytes_ += "\r\n";
@@ -97,15 +101,25 @@ void ResponseWriter::produce() {
   const Body::More more = response_.stream->produce(piece_);
   // A wake() that came while the stream was making up its mind must not be lost.
   waiting_ = more == Body::More::wait && !woken_;
+  if (response_.length) limit_piece(more == Body::More::no);
   if (!chunked_) {
     bytes_.swap(piece_);
   } else if (!piece_.empty()) {
     append_hex(bytes_, piece_.size());
     bytes_.append("\r\n").append(piece_).append("\r\n");
   }
-  if (more != Body::More::no) return;
+  const bool all_there = response_.length == std::uint64_t{0};
+  if (more != Body::More::no && !all_there) return;
   if (chunked_) bytes_ += "0\r\n\r\n";
   response_.stream.reset();
+}
+
+/// No more than was promised, and no less at the end.
+void ResponseWriter::limit_piece(bool last) {
+  std::uint64_t& left = *response_.length;
+  if (piece_.size() > left) piece_.resize(static_cast<std::size_t>(left));
+  left -= piece_.size();
+  broken_ = last && left != 0;
 }
 
 void ResponseWriter::sent(std::size_t count) {

@@ -2,7 +2,8 @@
 // and 7.1 from the sender's side.
 //
 // There is no Date field: RFC 9110 section 6.6.1 wants one only of servers with a clock, and time is an argument here.
-// Every response is `Cache-Control: no-store`, because what it describes changes under the reader.
+// Every response whose headers do not say otherwise is `Cache-Control: no-store`, because what it describes changes
+// under the reader.
 #pragma once
 
 #include <cstddef>
@@ -37,6 +38,8 @@ class ResponseWriter {
 
   /// All has been sent.
   [[nodiscard]] bool complete() const noexcept { return pending().empty() && !response_.stream; }
+  /// The stream ended before its length: the connection is to end, too, when nothing is pending.
+  [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// Nothing is to be sent until wake().
   [[nodiscard]] bool waiting() const noexcept { return waiting_ && pending().empty(); }
   void wake() noexcept {
@@ -52,10 +55,12 @@ class ResponseWriter {
 
  private:
   void write_head();
+  void limit_piece(bool last);
 
   Response response_;
   Form form_;
   bool chunked_ = false;
+  bool broken_ = false;
   bool waiting_ = false;
   bool woken_ = false;  ///< since the stream was last asked
   std::string bytes_;

@@ -5,7 +5,7 @@
 // finds by itself are application/problem+json: 400, 401, 408, 413, 417, 431, 501, 503, 505; the connection ends then.
 // HTTP/1.0 clients get one answer per connection.
 //
-// Not supported: TLS, content codings, ranges, trailers, upgrades but by Response::hand_over.
+// Not supported: TLS, content codings, trailers, upgrades but by Response::hand_over.
 // Limits: those of ServerOptions, and kAcceptsPerTurn.
 #pragma once
 

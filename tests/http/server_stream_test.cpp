@@ -52,6 +52,63 @@ class StreamTest : public ServerTest {
   Tap tap_;
 };
 
+TEST_F(StreamTest, a_stream_of_known_length_is_not_chunked) {
+  handler_ = [this](Request&) {
+    Response response{.headers = {{"Cache-Control", "no-cache"}}};
+    response.stream = std::make_unique<CountedBody>(log_, 100'000);
+    response.length = 100'000;
+    return response;
+  };
+  Peer peer = connect();
+  const std::string answer = peer.ask(get("/"));
+  EXPECT_THAT(answer, AllOf(HasSubstr("Content-Length: 100000\r\n"), HasSubstr("Cache-Control: no-cache\r\n"),
+                            Not(HasSubstr("chunked")), Not(HasSubstr("no-store"))));
+  EXPECT_EQ(answer.size() - answer.find("\r\n\r\n"), 100'004U);
+  EXPECT_TRUE(log_.destroyed);
+  EXPECT_THAT(peer.ask("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"),
+              AllOf(HasSubstr("Content-Length: 100000\r\n"), EndsWith("\r\n\r\n")));
+  EXPECT_THAT(peer.ask("GET / HTTP/1.0\r\n\r\n"), HasSubstr("Content-Length: 100000\r\n"));
+}
+
+TEST_F(StreamTest, nothing_is_sent_beyond_its_length) {
+  handler_ = [this](Request&) {
+    Response response;
+    response.stream = std::make_unique<CountedBody>(log_, 100'000);
+    response.length = 20'000;
+    return response;
+  };
+  Peer peer = connect();
+  const std::string answer = peer.ask(get("/"));
+  EXPECT_EQ(answer.size() - answer.find("\r\n\r\n"), 20'004U);
+  EXPECT_TRUE(log_.destroyed);
+  EXPECT_FALSE(peer.ended());
+}
+
+TEST_F(StreamTest, one_that_ends_before_its_length_ends_the_connection) {
+  handler_ = [this](Request&) {
+    Response response;
+    response.stream = std::make_unique<CountedBody>(log_, 100);
+    response.length = 101;
+    return response;
+  };
+  Peer peer = connect();
+  EXPECT_THAT(peer.ask(get("/1")), EndsWith("xxxx"));
+  EXPECT_TRUE(peer.ended());
+  EXPECT_EQ(server_->connection_count(), 0U);
+}
+
+TEST_F(StreamTest, an_empty_stream_of_known_length_is_an_answer) {
+  handler_ = [this](Request&) {
+    Response response;
+    response.stream = std::make_unique<CountedBody>(log_, 0);
+    response.length = 0;
+    return response;
+  };
+  Peer peer = connect();
+  EXPECT_THAT(peer.ask(get("/")), AllOf(HasSubstr("Content-Length: 0\r\n"), EndsWith("\r\n\r\n")));
+  EXPECT_THAT(peer.ask(get("/")), HasSubstr("200 OK"));
+}
+
 TEST_F(StreamTest, sends_pieces_as_chunks_when_there_are_any) {
   Peer peer = connect();
   EXPECT_THAT(peer.ask(get("/")), AllOf(HasSubstr("Transfer-Encoding: chunked\r\n"), Not(HasSubstr("Content-Length")),
