@@ -207,7 +207,7 @@ struct Service {
   std::optional<std::string> root;
   std::vector<DnsRecord> records;
   std::map<std::pair<Protocol, std::uint16_t>, EndpointOrUnix> forward;
-  bool proxy_protocol = false;
+  std::uint8_t proxy_protocol = 0;  ///< the version of the header that begins each forwarded connection; 0: none
   bool operator==(const Service&) const = default;
 };
 

@@ -8,6 +8,7 @@
 
 #include "daemon/config_check_internet.hpp"
 #include "daemon/config_check_network.hpp"
+#include "daemon/config_check_service.hpp"
 #include "daemon/config_check_timeline.hpp"
 #include "daemon/config_known.hpp"
 #include "daemon/config_once.hpp"
@@ -100,6 +101,7 @@ void check_services(const Config& config, Problems& problems) {
       problems.add(child_pointer(pointer, "records"), found_expected("records", "them for the kind dns only"));
     }
     check_records(service.records, child_pointer(pointer, "records"), problems);
+    check_service_forwards(service, pointer, problems);
   }
 }
 

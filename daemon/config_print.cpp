@@ -216,7 +216,11 @@ Json service(const Service& service) {
     const std::string name = std::string{to_word(kProtocolWords, port.first)} + "/" + std::to_string(port.second);
     object["forward"][name] = to_string(where);
   }
-  object["proxy_protocol"] = service.proxy_protocol;
+  if (service.proxy_protocol == 0) {
+    object["proxy_protocol"] = false;
+  } else {
+    object["proxy_protocol"] = service.proxy_protocol;
+  }
   return object;
 }
 

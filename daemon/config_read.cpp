@@ -294,7 +294,9 @@ Service service(const Json& object, const Folders& folders) {
       service.forward[{protocol, port}] = endpoint_or_unix(entry.value(), folders);
     }
   }
-  read(object, "proxy_protocol", service.proxy_protocol, truth);
+  read(object, "proxy_protocol", service.proxy_protocol, [](const Json& value) {
+    return value.is_boolean() ? std::uint8_t{value.get<bool>()} : value.get<std::uint8_t>();
+  });
   return service;
 }
 

@@ -246,6 +246,35 @@ TEST(ConfigCheck, ServicesHaveAddressesOfTheirOwn) {
   });
 }
 
+TEST(ConfigCheck, ServicesLeadToWhereAProgramMayListen) {
+  const auto service = [](std::string_view members) {
+    return R"({"services": [{"name": "a.test", "ipv4": "1.2.3.4", )" + std::string{members} + "}]}";
+  };
+  expect_complaints({
+      {service(R"("forward": {"tcp/1": "127.0.0.1:1", "udp/2": "unix:a.sock"})"),
+       ": /services/0/forward/udp~12: found a UNIX socket for udp; expected an address and a port\n"},
+      {service(R"("forward": {"tcp/1": "0.0.0.0:1"})"),
+       ": /services/0/forward/tcp~11: found 0.0.0.0:1; expected the address that a program on the host listens at\n"},
+      {service(R"("forward": {"udp/2": "[::1]:2"}, "proxy_protocol": 2)"),
+       ": /services/0/proxy_protocol: found a header; expected it with a forward of tcp only\n"},
+      {service(R"("kind": "files", "root": "x", "forward": {"tcp/80": "127.0.0.1:80"})"),
+       ": /services/0/forward/tcp~180: found the port where this kind of service answers itself; expected another\n"},
+      {service(R"("proxy_protocol": 3)"), ": /services/0/proxy_protocol: found 3; expected an integer from 1 to 2\n"},
+  });
+  const std::string long_path(200, 'x');
+  EXPECT_THAT(complaints(service(R"("forward": {"tcp/1": "unix:)" + long_path + R"("})")),
+              testing::HasSubstr("expected at most 107 bytes"));
+}
+
+TEST(ConfigValues, AServicesProxyHeaderIsOnOffOrAVersion) {
+  for (const auto& [text, version] : {std::pair{"false", 0}, {"true", 1}, {"1", 1}, {"2", 2}}) {
+    const Config config = loaded(R"({"services": [{"name": "a.test", "ipv4": "1.2.3.4", "proxy_protocol": )" +
+                                 std::string{text} + R"(, "forward": {"tcp/1": "unix:a.sock"}}]})");
+    EXPECT_EQ(int{config.services[0].proxy_protocol}, version);
+    EXPECT_EQ(loaded(print_config(config)), config);
+  }
+}
+
 TEST(Rfc1034, ANameWithACnameHasNothingElse) {
   const auto records = [](std::string_view list) {
     return complaints(R"({"networks": [{"dns": {"records": [)" + std::string{list} + "]}}]}");

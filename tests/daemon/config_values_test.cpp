@@ -235,7 +235,7 @@ TEST(ConfigValues, EveryMemberOfServicesAndTimelineArrives) {
   const Config config = loaded(kEveryMember);
   const Service& driver = config.services[0];
   EXPECT_EQ(driver.forward.at({Protocol::tcp, 8008}), EndpointOrUnix{UnixPath{"/etc/vnet/driver.sock"}});
-  EXPECT_TRUE(driver.proxy_protocol);
+  EXPECT_EQ(driver.proxy_protocol, 1);
   EXPECT_EQ(driver.kind, std::nullopt);
   EXPECT_THAT(config.services[1].ipv4, ElementsAre(Ipv4Address(3, 3, 3, 3), Ipv4Address(3, 3, 3, 4)));
   EXPECT_EQ(config.services[2].root, "/etc/vnet/files/");
