@@ -208,6 +208,16 @@ bool router_drops(const MetricSources& sources, std::string_view name, std::size
   });
 }
 
+bool egress_services(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
+  return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
+    const nat::ServiceCounters& counted = egress.counters().services;
+    sample(out, name, label + ",what=\"connections\"", counted.connections);
+    sample(out, name, label + ",what=\"refused\"", counted.refused);
+    sample(out, name, label + ",what=\"datagrams\"", counted.datagrams);
+    sample(out, name, label + ",what=\"vanished\"", counted.vanished);
+  });
+}
+
 template <auto Value>
 bool socket_sample(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
   if (sources.sockets != nullptr) sample(out, name, {}, Value(*sources.sockets));
@@ -246,6 +256,11 @@ constexpr std::array kFamilies = {
     Family{"vnet_egress_flows", "gauge", "Flows of guests with the world that are open.", egress_flows},
     Family{"vnet_egress_verdicts_total", "counter", "Packets that the rules of egress were asked about, by answer.",
            egress_verdicts},
+    Family{
+        "vnet_egress_services_total", "counter",
+        "What guests sent to services that end in sockets of the host: connections, those of them that were refused, "
+        "datagrams, and packets to services that are down.",
+        egress_services},
     Family{"vnet_egress_tcp_opened_total", "counter", "TCP connections that guests began.",
            tcp_samples<[](const nat::TcpFlowCounters& counted) { return counted.opened; }>},
     Family{"vnet_egress_tcp_called_total", "counter", "TCP connections that were forwarded to guests.",
