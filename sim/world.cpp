@@ -51,6 +51,8 @@ const network::NetworkConfig& Home::config() const { return world_.fabric_.netwo
 
 std::optional<Ipv4Address> Home::wan_ipv4() const { return config().wan ? config().wan->ipv4 : std::nullopt; }
 
+const network::Router& Home::router() const { return *world_.fabric_.internet().router(network_); }
+
 Host& Home::add_host(const std::string& name, const HostOptions& options) {
   const std::uint32_t number = kFirstHost + hosts_;
   network::Fabric& fabric = world_.fabric_;

@@ -100,6 +100,8 @@ class Home {
   [[nodiscard]] std::size_t network() const noexcept { return network_; }  ///< its index in the fabric
   /// The router's outside address.
   [[nodiscard]] std::optional<Ipv4Address> wan_ipv4() const;
+  /// What it has not let in (`drops`), and its NAT's mappings and counters (`translator`).
+  [[nodiscard]] const network::Router& router() const;
 
   // What people change while it runs.
 
