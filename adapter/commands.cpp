@@ -17,6 +17,7 @@ void add_commands(CommandTree& tree) {
   add_watch_commands(tree);
   add_daemon_commands(tree);
   add_tap_command(tree);
+  add_grid_command(tree);
 }
 
 std::string api_target(const std::vector<std::string>& segments, const Query& query) {

@@ -19,6 +19,7 @@ void add_forward_commands(CommandTree& tree);  ///< forwards, forward
 void add_watch_commands(CommandTree& tree);    ///< events, top
 void add_daemon_commands(CommandTree& tree);   ///< snapshot, restore, reload, metrics, api, completion
 void add_tap_command(CommandTree& tree);       ///< tap
+void add_grid_command(CommandTree& tree);      ///< grid
 void add_commands(CommandTree& tree);          ///< all of them, in the order of --help
 
 using Query = std::vector<std::pair<std::string, std::string>>;

@@ -21,7 +21,7 @@ enum class ExitCode : int { ok = 0, failed = 1, usage = 2 };
 
 enum class Color { automatic, always, never };
 
-/// What every command but `tap` takes.
+/// What every command but `tap` and `grid` takes.
 struct Common {
   std::optional<std::string> control;  ///< else VNET_CONTROL, else vnetd's default
   Color color = Color::automatic;
@@ -93,6 +93,17 @@ struct TopOptions {
   bool operator==(const TopOptions&) const = default;
 };
 
+/// `vnet grid`
+struct GridOptions {
+  std::uint64_t seed = 1;
+  std::optional<std::string> html;  ///< a file
+  bool combinations = false;        ///< of mapping and filtering, instead of the presets
+  bool json = false;
+  std::string version;
+
+  bool operator==(const GridOptions&) const = default;
+};
+
 /// `vnet complete WORD...`, for the shells' completion: what may stand in the place of the last word.
 struct CompleteOptions {
   std::vector<std::string> words;
@@ -119,7 +130,8 @@ struct Exit {
   std::string text;
 };
 
-using Command = std::variant<Call, LiveCapture, EventsOptions, TopOptions, CompleteOptions, TapOptions, Exit>;
+using Command =
+    std::variant<Call, LiveCapture, EventsOptions, TopOptions, GridOptions, CompleteOptions, TapOptions, Exit>;
 
 struct CommandLine {
   Common common;

@@ -6,6 +6,7 @@
 #include "adapter/call.hpp"
 #include "adapter/complete.hpp"
 #include "adapter/events.hpp"
+#include "adapter/grid.hpp"
 #include "adapter/live_capture.hpp"
 #include "adapter/options.hpp"
 #include "adapter/top.hpp"
@@ -21,6 +22,7 @@ ExitCode run(const Common& common, const Call& call) { return run_call(common, c
 ExitCode run(const Common& common, const LiveCapture& capture) { return run_live_capture(common, capture); }
 ExitCode run(const Common& common, const EventsOptions& options) { return run_events(common, options); }
 ExitCode run(const Common& common, const TopOptions& options) { return run_top(common, options); }
+ExitCode run(const Common& common, const GridOptions& options) { return run_grid(common, options); }
 ExitCode run(const Common& /*common*/, const CompleteOptions& options) { return run_complete(options); }
 
 ExitCode run(const Common& /*common*/, const TapOptions& options) {

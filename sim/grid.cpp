@@ -44,7 +44,7 @@ std::size_t Grid::contradictions() const {
 std::vector<NamedNat> preset_nats() {
   std::vector<NamedNat> nats;
   for (const nat::NatPresetInfo& info : nat::kNatPresets) {
-    nats.push_back({std::string{info.name}, nat::behavior_of(info.preset)});
+    nats.push_back({std::string{info.name}, std::string{info.meaning}, nat::behavior_of(info.preset)});
   }
   return nats;
 }
@@ -60,7 +60,10 @@ std::vector<NamedNat> all_combinations(PortChoice ports) {
       behavior.mapping = kDegrees[mapping];
       behavior.filtering = kDegrees[filtering];
       behavior.ports = ports;
-      nats.push_back({"map-" + std::string{kShort[mapping]} + "/filter-" + std::string{kShort[filtering]}, behavior});
+      nats.push_back({std::string{kShort[mapping]} + "/" + std::string{kShort[filtering]},
+                      std::string{nat::to_string(behavior.mapping)} + " mapping, " +
+                          std::string{nat::to_string(behavior.filtering)} + " filtering",
+                      behavior});
     }
   }
   return nats;

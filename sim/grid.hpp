@@ -37,6 +37,7 @@ namespace vnet::sim {
 
 struct NamedNat {
   std::string name;
+  std::string meaning;
   nat::NatBehavior behavior;
 };
 

@@ -92,7 +92,8 @@ TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
                                        {"metrics"},
                                        {"api"},
                                        {"completion"},
-                                       {"tap"}};
+                                       {"tap"},
+                                       {"grid"}};
   for (Words words : commands) {
     const std::string name = words.back();
     words.emplace_back("--help");
@@ -197,6 +198,8 @@ TEST(VnetOptions, EventsAndTopTakeTheirFlags) {
                                        "nic.,dhcp.granted", "--since", "17", "--json"}),
             (EventsOptions{true, {{"nic", "a"}, {"network", "n"}, {"kind", "nic.,dhcp.granted"}}, 17, true}));
   EXPECT_EQ(command_of<TopOptions>({"top", "--interval", "0.5", "--count", "3"}), (TopOptions{0.5, 3}));
+  const GridOptions grid{.seed = 7, .html = "g.html", .combinations = true, .json = true, .version = "1.2.3"};
+  EXPECT_EQ(command_of<GridOptions>({"grid", "--seed", "7", "--html", "g.html", "--combinations", "--json"}), grid);
 }
 
 TEST(VnetOptions, ImpairmentsAreOneDocument) {
@@ -341,6 +344,9 @@ TEST(VnetOptions, ABadCommandLineSaysWhatWasFoundAndExpected) {
       {{"events", "--since", "-1"}, "--since"},
       {{"top", "--interval", "0"}, "--interval"},
       {{"top", "--count", "0"}, "--count"},
+      {{"grid", "--seed", "x"}, "--seed"},
+      {{"grid", "--seed", "-1"}, "--seed"},
+      {{"grid", "--html", ""}, "grid --html: found no path"},
       {{"restore"}, "restore: found no file"},
       {{"api"}, "api: found no method"},
       {{"api", "GTE", "/"}, "did you mean \"GET\"?"},

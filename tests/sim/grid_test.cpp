@@ -47,8 +47,8 @@ TEST(Grid, TheoryDoesNotAskWhoIsFirst) {
 TEST(Grid, ASeedDecidesEverything) {
   const auto digests = [](std::uint64_t seed) {
     std::vector<std::uint64_t> all;
-    const std::vector<NamedNat> nats = {{"easy", nat::behavior_of(NatPreset::easy)},
-                                        {"hard", nat::behavior_of(NatPreset::hard)}};
+    const std::vector<NamedNat> nats = {{"easy", "", nat::behavior_of(NatPreset::easy)},
+                                        {"hard", "", nat::behavior_of(NatPreset::hard)}};
     for (const GridCell& cell : compute_grid(nats, seed, kQuick).cells) all.push_back(cell.digest);
     return all;
   };

@@ -22,7 +22,7 @@ MAY_INCLUDE = {
     'dgram': ('packet',),
     'pcap': ('packet',),
     'http': ('packet', 'dgram'),
-    'adapter': ('packet', 'dgram', 'http'),
+    'adapter': ('packet', 'dgram', 'http', 'sim'),  # `vnet grid` runs a simulation and asks no daemon
     'daemon': ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'dgram', 'pcap', 'http'),
 }
 PURE = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'sim')  # no socket, no clock, no thread, no log
