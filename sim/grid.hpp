@@ -26,10 +26,10 @@ namespace vnet::sim {
 ///   help, because whatever a sends to b(S) tells b nothing new.
 /// * Neither does. The first packet to get in has to do so at a(S) or b(S), mappings that were made for the server and
 ///   have only ever sent to it: that one's filter must be independent. The answer comes to the other from a third
-///   endpoint, of the right address and another port, so the other's filter must not depend on the port. If in this
-///   answer's place each mapping depends on ports on both sides, the sender is seen from another port with every
-///   answer, and no two packets are of one pair: they do not meet. If it does on one side at most, the third endpoint
-///   stays.
+///   endpoint, of the right address and another port, so the other's filter must not depend on the port. From then on
+///   each answers to where the last packet came from. Where one of them maps by address only, its endpoint stays the
+///   same, and that and the other's towards it are the pair. Where both map by port, every answer comes from yet
+///   another port, and no two packets are of one pair.
 ///
 /// A NAT behind a carrier's is as strict as the stricter of both. NATs without translation, or for one host, map
 /// independently. Not in it: predicting ports, hairpinning (both behind one NAT), IPv6.

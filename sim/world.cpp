@@ -139,6 +139,12 @@ void World::set_outside(network::NetworkConfig& config, const HomeOptions& optio
   config.wan = wan;
 }
 
+bool World::is_taken(Ipv4Address address) const {
+  const auto has = [&](const Home& home) { return home.config().behind.empty() && home.wan_ipv4() == address; };
+  const auto is = [&](const Host& host) { return !host.home_->config().nat.translates && host.ipv4() == address; };
+  return std::ranges::any_of(homes_, has) || std::ranges::any_of(hosts_, is);
+}
+
 Home& World::add_home(const std::string& name, const HomeOptions& options) {
   if (fabric_.find_network(name)) refuse(name, "there is a home of that name");
   if (fabric_.network_count() >= network::Fabric::kMaxNetworks) refuse(name, "no room for another home");
@@ -147,6 +153,8 @@ Home& World::add_home(const std::string& name, const HomeOptions& options) {
   if (outer == nullptr && !options.behind.empty()) refuse(name, "there is no home " + options.behind);
   network::NetworkConfig config = settings(name, options);
   set_outside(config, options, outer);
+  const auto& outside = config.wan->ipv4;
+  if (outside && outer == nullptr && is_taken(*outside)) refuse(name, outside->to_string() + " is somebody's already");
   return join(std::move(config));
 }
 
@@ -167,6 +175,7 @@ Home& World::server_room(Ipv4Address address) {
 
 Host& World::add_server(const std::string& name, std::optional<Ipv4Address> address) {
   const Ipv4Address at = address.value_or(plus(Ipv4Address{203, 0, 113, 0}, ++servers_));
+  if (is_taken(at)) refuse(name, at.to_string() + " is somebody's already");
   return server_room(at).add_host(name, {.ipv4 = at});
 }
 

@@ -181,6 +181,8 @@ class World {
   [[nodiscard]] network::NetworkConfig settings(const std::string& name, const HomeOptions& options) const;
   void set_outside(network::NetworkConfig& config, const HomeOptions& options, Home* outer);
   Home& join(network::NetworkConfig config);
+  /// Whether the address is somebody's on the internet itself.
+  [[nodiscard]] bool is_taken(Ipv4Address address) const;
   [[nodiscard]] Home& server_room(Ipv4Address address);
   void send(l2::PortId port, Bytes frame) { outbox_.push_back({port, std::move(frame)}); }
   /// All that happens at this instant without a clock.

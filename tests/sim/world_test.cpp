@@ -131,6 +131,8 @@ TEST(World, WhatCannotBeIsRefused) {
   EXPECT_THROW(home.add_host("alice"), std::invalid_argument);
   EXPECT_THROW(home.add_host("bob", {.ipv4 = ip4("10.9.0.1")}), std::invalid_argument);
   EXPECT_THROW(world.add_server("server", "3.3.3"), std::invalid_argument);
+  EXPECT_THROW(world.add_server("server", home.wan_ipv4()), std::invalid_argument);
+  EXPECT_THROW(world.add_home("twin", HomeOptions{.wan_ipv4 = home.wan_ipv4()}), std::invalid_argument);
   alice.udp(4000);
   EXPECT_THROW(alice.udp(4000), std::invalid_argument);
   Host& v4_only = world.add_home("old", HomeOptions{.has_ipv6 = false}).add_host("old");
