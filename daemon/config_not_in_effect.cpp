@@ -15,7 +15,7 @@ struct Feature {
 constexpr std::array kNotInEffect = {
     Feature{"nics", "assign"},
     Feature{"listen", "assign"},
-    Feature{"", "services"},
+    Feature{"timeline", "assign"},
 };
 
 /// Whether the value says what holds without it.

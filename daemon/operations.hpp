@@ -21,6 +21,7 @@
 #include "daemon/name_forwarding.hpp"
 #include "daemon/runtime_changes.hpp"
 #include "daemon/runtime_store.hpp"
+#include "daemon/services.hpp"
 #include "network/fabric.hpp"
 #include "packet/result.hpp"
 
@@ -75,6 +76,7 @@ class Operations {
     NameForwarding& names;
     Forwards& forwards;
     Captures& captures;
+    Services& services;
     const std::unique_ptr<LeaseStore>& leases;   ///< null without a state folder
     const std::unique_ptr<RuntimeStore>& store;  ///< likewise; what there was has been loaded
     std::function<Moment()> clock;

@@ -89,6 +89,7 @@ class Operations::Reload {
     remove_networks();
     open_sockets();
     open_forwards();
+    change_services();
     fabric().end_host_events(now_);  // resets of flows that the new rules have ended
     parts_.hub.end_batch();
   }
@@ -317,6 +318,11 @@ class Operations::Reload {
         }
       }
     }
+  }
+
+  void change_services() {
+    if (before_.services == wanted_.services) return;
+    if (const auto served = parts_.services.serve(wanted_.services); !served) parts_.notice(served.error());
   }
 
   void close_forwards() {

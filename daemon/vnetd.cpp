@@ -36,10 +36,11 @@ Vnetd::Vnetd(Startup startup)
       names_(
           startup.now, fabric_, loop_, [this] { return loop_.now(); }, [this] { hub_.end_batch(); }, notice),
       forwards_({fabric_, sockets_, loop_, [this] { return loop_.now(); }, [this] { hub_.end_batch(); }}),
+      services_(fabric_, loop_, startup.source.runtime_folder(), [this] { return moment(); }),
       captures_(fabric_, [this] { return moment(); }),
-      operations_(
-          startup.file, startup.now,
-          {fabric_, hub_, names_, forwards_, captures_, leases_, runtime_, [this] { return moment(); }, notice}),
+      operations_(startup.file, startup.now,
+                  {fabric_, hub_, names_, forwards_, captures_, services_, leases_, runtime_,
+                   [this] { return moment(); }, notice}),
       timeline_(startup.now.timeline),
       api_({fabric_, hub_, captures_, forwards_, operations_, events_, [this] { return moment(); },
             [this] { return reload(); },
@@ -134,6 +135,7 @@ void Vnetd::on_deadline() {
   drop_watch_.expire(now);
   if (now >= captures_.next_deadline()) look_at_captures(now);
   forwards_.expire(now);
+  services_.expire(now);
   hub_.expire();
   expiring_ = false;
   if (now >= timeline_.next_deadline()) run_timeline();
@@ -175,8 +177,9 @@ void Vnetd::look_at_captures(Instant now) {
 }
 
 Instant Vnetd::next_deadline() const {
-  Instant next = std::min({hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(),
-                           control_.next_deadline(), forwards_.next_deadline(), timeline_.next_deadline()});
+  Instant next =
+      std::min({hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(), control_.next_deadline(),
+                forwards_.next_deadline(), services_.next_deadline(), timeline_.next_deadline()});
   if (clients_) next = std::min(next, clients_->next_deadline());
   return leases_ ? std::min(next, leases_->next_deadline()) : next;
 }

@@ -6,6 +6,7 @@
 //     leases      what was given before, from the state folder
 //     hub         the sockets, joined to the fabric's ports; who was plugged in before is looked for
 //     forwards    sockets of the host that lead to guests
+//     services    of the simulated internet, those that end in the host included
 //     captures    those that the configuration names, and those that somebody asks for
 //     operations  what can be changed while all this runs
 //     timeline    what the configuration has happen by itself
@@ -35,6 +36,7 @@
 #include "daemon/name_forwarding.hpp"
 #include "daemon/operations.hpp"
 #include "daemon/runtime_store.hpp"
+#include "daemon/services.hpp"
 #include "daemon/startup.hpp"
 #include "daemon/timeline.hpp"
 #include "daemon/wall_time.hpp"
@@ -60,6 +62,7 @@ class Vnetd : private HostListener {
   void open_captures(const Startup& startup);
   void open_sockets(Startup& startup);
   void open_forwards(Startup& startup);
+  void open_services(const Startup& startup);
   void open_control(Startup& startup);
   void recall_clients(const Startup& startup);
   void inherit(Startup& startup);
@@ -98,6 +101,7 @@ class Vnetd : private HostListener {
   Hub hub_;
   NameForwarding names_;
   Forwards forwards_;
+  Services services_;
   Captures captures_;
   Operations operations_;
   Timeline timeline_;

@@ -39,6 +39,7 @@ void Vnetd::start(Startup& startup) {
     if (startup.predecessor) inherit(startup);
     open_sockets(startup);
     open_forwards(startup);
+    open_services(startup);
     if (!startup.predecessor) recall_clients(startup);
     if (!startup.predecessor) open_control(startup);
     open_captures(startup);
@@ -62,7 +63,7 @@ void Vnetd::make_socket_folder(const Config& config) const {
   const auto is_inside = [&](const std::string& path) { return path.starts_with(folder + "/"); };
   const auto leads_inside = [&](const ListenEntry& entry) { return is_inside(entry.path); };
   if (!is_inside(config.listen.control) && std::ranges::none_of(config.listen.dgram, leads_inside) &&
-      std::ranges::none_of(config.listen.stream, leads_inside)) {
+      std::ranges::none_of(config.listen.stream, leads_inside) && std::ranges::none_of(config.services, serves_files)) {
     return;
   }
   if (::mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
@@ -134,6 +135,10 @@ void Vnetd::open_forwards(Startup& startup) {
       spdlog::warn("{}", place);
     }
   }
+}
+
+void Vnetd::open_services(const Startup& startup) {
+  if (auto served = services_.serve(startup.now.services); !served) throw std::runtime_error(served.error());
 }
 
 void Vnetd::open_control(Startup& startup) {

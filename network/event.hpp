@@ -39,6 +39,7 @@ enum class EventKind : std::uint8_t {
   mapping_renewed,  ///< the same, as for the next two
   mapping_deleted,
   mapping_expired,
+  service_log,      ///< subject: the service, who sent it, and the severity; cause: what a guest has logged there
   service_changed,  ///< subject: its name, and up or down; cause
   drop_burst,       ///< subject: the reason; cause: how many
   capture_started,  ///< subject: where to
@@ -72,6 +73,7 @@ enum class EventKind : std::uint8_t {
     case EventKind::mapping_renewed: return "nat.mapping.renewed";
     case EventKind::mapping_deleted: return "nat.mapping.deleted";
     case EventKind::mapping_expired: return "nat.mapping.expired";
+    case EventKind::service_log: return "service.log";
     case EventKind::service_changed: return "service.changed";
     case EventKind::drop_burst: return "drop.burst";
     case EventKind::capture_started: return "capture.started";

@@ -155,8 +155,8 @@ class Fabric {
   /// Other outside addresses: all mappings are gone.
   void change_wan(std::size_t network, const std::optional<Wan>& wan, std::string_view cause, Instant now);
   void change_blackhole(std::size_t network, std::vector<IpPrefix> blackhole, std::string_view cause, Instant now);
-  /// All services from now on.
-  void set_services(std::vector<ServiceConfig> services) { internet_.set_services(std::move(services)); }
+  /// All services from now on; `targets` are the ports of them that end in sockets of the host.
+  void set_services(std::vector<ServiceConfig> services, nat::ServiceTargets targets, Instant now);
   /// False: there is no service of that name.
   bool set_service_up(std::string_view name, bool up, std::string_view cause, Instant now);
   /// The router is switched off and on again.
@@ -231,10 +231,7 @@ class Fabric {
     void send_udp(std::uint16_t from_port, const nat::Endpoint& to, ByteView payload) override {
       gateway.send_udp(from_port, to, payload);
     }
-    [[nodiscard]] PortMapper* port_mapper() override {
-      Router* const router = fabric.internet_.router(number);
-      return router == nullptr ? nullptr : router->mapper.get();
-    }
+    void set_mapper(PortMapper* mapper) override { gateway.set_port_mapper(mapper); }
     [[nodiscard]] nat::Egress* way_out() override { return egress.get(); }
     [[nodiscard]] bool answers_for(Ipv4Address address) const override {
       const Router* const router = fabric.internet_.router(number);
@@ -317,7 +314,7 @@ class Fabric {
   dns::RandomSource dns_random_;
   EventLog events_;
   nat::EgressShared egress_shared_;
-  Internet internet_{random_,
+  Internet internet_{random_, egress_shared_.services,
                      [this](std::size_t network, const nat::MappingChange& change) { report(network, change); }};
   std::vector<std::unique_ptr<Network>> networks_;  ///< null where one was removed
   std::deque<Nic> nics_;

@@ -1,5 +1,6 @@
 // What people change of a network's way to the internet while it runs.
 #include <cassert>
+#include <utility>
 
 #include "network/fabric.hpp"
 
@@ -64,6 +65,16 @@ void Fabric::reboot_router(std::size_t network, std::string_view cause, Instant 
                           std::nullopt,
                           {},
                           "router rebooted: " + std::string{cause}});
+}
+
+void Fabric::set_services(std::vector<ServiceConfig> services, nat::ServiceTargets targets, Instant now) {
+  internet_.set_services(std::move(services));
+  const nat::ServiceTargets former = std::exchange(egress_shared_.services, std::move(targets));
+  for (const auto& network : networks_) {
+    if (!network || !network->egress) continue;
+    network->egress->services_changed(former);
+    forward_from_gateway(*network, now);
+  }
 }
 
 bool Fabric::set_service_up(std::string_view name, bool up, std::string_view cause, Instant now) {

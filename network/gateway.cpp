@@ -75,6 +75,15 @@ Gateway::Gateway(const NetworkConfig& config, Random& random, const dns::RandomS
   }
 }
 
+void Gateway::set_port_mapper(PortMapper* mapper) {
+  mapper_ = mapper;
+  if (mapper == nullptr || upnp_ || !config_.port_mapping.upnp || !config_.ipv4) return;
+  const UpnpConfig upnp{.gateway = *config_.ipv4, .mac = config_.mac, .name = "vnet, network " + config_.name};
+  upnp_.emplace(upnp, tcp_, mapper->mappings());
+  tcp_.listen(upnp.port, *upnp_);
+  ssdp_.emplace(upnp);
+}
+
 bool Gateway::is_own(Ipv4Address address) const noexcept {
   return (config_.ipv4 && address == config_.ipv4->address) || (config_.dns_ipv4 && address == *config_.dns_ipv4);
 }
@@ -127,7 +136,7 @@ Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
     return DropReason::malformed;
   }
   const Ipv4Address destination = packet->destination();
-  if (destination.is_multicast()) return std::nullopt;
+  if (destination.is_multicast()) return handle_multicast4(frame, *packet, now);
   const bool own = is_own(destination);
   if (!own && !is_broadcast(destination)) {
     if (!for_us_alone) return std::nullopt;
@@ -151,6 +160,17 @@ Gateway::Verdict Gateway::handle_ipv4(const EthernetFrame& frame, Instant now) {
   return own ? unreachable4(frame, *packet, kProtocolUnreachable, DropReason::no_service, now) : Verdict{};
 }
 
+/// Of what guests say to each other, a search for the gateway's UPnP device is our business.
+Gateway::Verdict Gateway::handle_multicast4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now) {
+  if (!ssdp_ || packet.destination() != Ssdp::kGroup || packet.protocol() != ip_protocol::kUdp) return std::nullopt;
+  const auto udp = packet.is_fragment() ? fail(ParseError::bad_field) : UdpDatagram::parse(packet.payload());
+  if (!udp || udp->destination_port() != Ssdp::kPort) return std::nullopt;
+  remember(packet.source(), frame.source(), now);
+  ssdp_->handle({packet.source(), udp->source_port()}, udp->payload(), now,
+                [this](const nat::Endpoint& to, ByteView payload) { send_udp(Ssdp::kPort, to, payload); });
+  return std::nullopt;
+}
+
 Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now) {
   const auto udp = UdpDatagram::parse(packet.payload());
   if (!udp) return reason_of(udp.error());
@@ -167,8 +187,7 @@ Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Pack
     return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
                        outbox_);
   }
-  if (own && udp->destination_port() == nat::PortControl::kServerPort && uplink_ != nullptr &&
-      uplink_->port_mapper() != nullptr) {
+  if (own && udp->destination_port() == nat::PortControl::kServerPort && mapper_ != nullptr) {
     return answer_mapping_request(frame, packet, *udp, now);
   }
   constexpr std::uint8_t kPortUnreachable = 3;
@@ -178,7 +197,7 @@ Gateway::Verdict Gateway::handle_udp4(const EthernetFrame& frame, const Ipv4Pack
 template <typename Packet>
 Gateway::Verdict Gateway::answer_mapping_request(const EthernetFrame& frame, const Packet& packet,
                                                  const UdpDatagram& udp, Instant now) {
-  const ByteView answer = uplink_->port_mapper()->handle({packet.source(), udp.source_port()}, udp.payload(), now);
+  const ByteView answer = mapper_->handle({packet.source(), udp.source_port()}, udp.payload(), now);
   if (answer.empty()) return DropReason::no_service;
   put_udp(frame.source(), packet.destination(), udp.destination_port(), packet.source(), udp.source_port(), answer);
   return std::nullopt;
@@ -283,8 +302,7 @@ Gateway::Verdict Gateway::handle_udp6(const EthernetFrame& frame, const Ipv6Pack
     return dns_.handle(frame.source(), packet.destination(), packet.source(), udp->source_port(), udp->payload(), now,
                        outbox_);
   }
-  if (udp->destination_port() == nat::PortControl::kServerPort && uplink_ != nullptr &&
-      uplink_->port_mapper() != nullptr) {
+  if (udp->destination_port() == nat::PortControl::kServerPort && mapper_ != nullptr) {
     return answer_mapping_request(frame, packet, *udp, now);
   }
   constexpr std::uint8_t kPortUnreachable = 4;
@@ -313,6 +331,7 @@ Instant Gateway::next_deadline() const {
   Instant next = std::min(tcp_.next_deadline(), dns_.next_deadline());
   if (dhcp_) next = std::min(next, dhcp_->next_deadline());
   if (discovery_) next = std::min(next, discovery_->next_deadline());
+  if (ssdp_) next = std::min(next, ssdp_->next_deadline());
   return next;
 }
 
@@ -321,6 +340,9 @@ void Gateway::expire(Instant now) {
   if (now >= dns_.next_deadline()) dns_.expire(now, outbox_);
   if (dhcp_ && now >= dhcp_->next_deadline()) dhcp_->expire(now);
   if (discovery_) discovery_->expire(now, random_, outbox_);
+  if (ssdp_ && now >= ssdp_->next_deadline()) {
+    ssdp_->expire(now, [this](const nat::Endpoint& to, ByteView payload) { send_udp(Ssdp::kPort, to, payload); });
+  }
 }
 
 }  // namespace vnet::network

@@ -26,8 +26,10 @@
 #include "network/nic_names.hpp"
 #include "network/port_mapper.hpp"
 #include "network/source_guard.hpp"
+#include "network/ssdp.hpp"
 #include "network/tcp_endpoint.hpp"
 #include "network/token_bucket.hpp"
+#include "network/upnp_server.hpp"
 #include "packet/arp.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ethernet.hpp"
@@ -49,8 +51,6 @@ class Uplink {
                                                                 Instant now) = 0;
   [[nodiscard]] virtual std::optional<nat::EgressRefusal> leave(const MacAddress& mac, const Ipv6Packet& packet,
                                                                 Instant now) = 0;
-  /// By which guests ask for port mappings; null: they cannot.
-  [[nodiscard]] virtual PortMapper* port_mapper() = 0;
   /// Whether the address, one of the network's own, is a router's that stands inside, and is reached through the
   /// gateway.
   [[nodiscard]] virtual bool answers_for(Ipv4Address address) const = 0;
@@ -75,6 +75,9 @@ class Gateway final : private TcpOutput {
   [[nodiscard]] Outbox& outbox() noexcept { return outbox_; }
   /// Where what is beyond the network goes; null: nowhere. It outlives this.
   void set_uplink(Uplink* uplink) noexcept { uplink_ = uplink; }
+  /// By which guests ask for port mappings; null: they cannot. It outlives this, and is not taken back where the
+  /// network's configuration has UPnP.
+  void set_port_mapper(PortMapper* mapper);
   /// What the host's calls come through; null: there are none. It outlives this, or is taken back.
   void set_egress(nat::Egress* egress) noexcept { egress_ = egress; }
 
@@ -122,6 +125,7 @@ class Gateway final : private TcpOutput {
   Verdict handle_ipv4(const EthernetFrame& frame, Instant now);
   Verdict handle_ipv6(const EthernetFrame& frame, Instant now);
   Verdict handle_udp4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now);
+  Verdict handle_multicast4(const EthernetFrame& frame, const Ipv4Packet& packet, Instant now);
   Verdict handle_icmp4(const EthernetFrame& frame, const Ipv4Packet& packet);
   Verdict handle_icmp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
   Verdict handle_udp6(const EthernetFrame& frame, const Ipv6Packet& packet, Instant now);
@@ -167,6 +171,7 @@ class Gateway final : private TcpOutput {
   SourceGuard& guard_;
   nat::Egress* egress_ = nullptr;
   Uplink* uplink_ = nullptr;
+  PortMapper* mapper_ = nullptr;
   Outbox outbox_;
   TokenBucket errors_{kIcmpErrorsPerSecond, kIcmpErrorBurst};
   std::unordered_map<IpAddress, Neighbor> neighbors_;
@@ -175,6 +180,8 @@ class Gateway final : private TcpOutput {
   NicNames names_;
   std::optional<AddressService> dhcp_;
   std::optional<NeighborDiscovery> discovery_;
+  std::optional<UpnpServer> upnp_;
+  std::optional<Ssdp> ssdp_;
 };
 
 }  // namespace vnet::network

@@ -50,8 +50,9 @@ nat::TranslatorConfig carrier_config(const NetworkConfig& settings) {
 
 }  // namespace
 
-Internet::Internet(Random& random, OnMapping on_mapping)
+Internet::Internet(Random& random, const nat::ServiceTargets& targets, OnMapping on_mapping)
     : random_(random),
+      targets_(targets),
       on_mapping_(std::move(on_mapping)),
       arena_(kArenaBytes),
       identifications_(SipHashKey{random.next(), random.next()}) {}
@@ -90,7 +91,7 @@ void Internet::join(std::size_t network, Lan& lan, Instant now) {
 
 void Internet::set_mapper(Router& router, bool moved, Instant now) {
   const NetworkConfig& settings = router.lan->settings();
-  if (!settings.wan || !settings.port_mapping.any()) {
+  if (!settings.port_mapping.any()) {
     router.mapper.reset();
   } else if (!router.mapper) {
     router.mapper = std::make_unique<PortMapper>(
@@ -100,6 +101,7 @@ void Internet::set_mapper(Router& router, bool moved, Instant now) {
     router.mapper->reconfigure(settings, now);
     if (moved) router.mapper->restart(now);
   }
+  router.lan->set_mapper(router.mapper.get());
 }
 
 void Internet::leave(std::size_t network) { routers_[network].reset(); }

@@ -44,7 +44,8 @@ class Internet final : private ServiceOutput, private TcpOutput {
   /// `on_mapping` is told what becomes of port mappings that guests ask a network's router for.
   using OnMapping = std::function<void(std::size_t network, const nat::MappingChange&)>;
 
-  Internet(Random& random, OnMapping on_mapping);
+  /// `targets`, which outlives this, are the ports of services that egress leads to.
+  Internet(Random& random, const nat::ServiceTargets& targets, OnMapping on_mapping);
   Internet(const Internet&) = delete;
   Internet& operator=(const Internet&) = delete;
 
@@ -140,6 +141,7 @@ class Internet final : private ServiceOutput, private TcpOutput {
   void tell_from(Router* realm, const IpAddress& source, const IcmpError& error, ByteView about, Instant now);
 
   Random& random_;
+  const nat::ServiceTargets& targets_;
   OnMapping on_mapping_;
   std::vector<std::unique_ptr<Router>> routers_;  ///< by network; null where there is none
   std::vector<std::unique_ptr<Service>> services_;

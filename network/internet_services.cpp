@@ -93,6 +93,10 @@ bool Internet::set_service_up(std::string_view name, bool up) {
 
 std::optional<DropReason> Internet::serve(Service& service, Parcel& parcel, Instant now) {
   if (!service.up) return DropReason::service_down;
+  if (targets_.serves(parcel.packet)) {
+    const auto refused = to_egress(*parcel.from, parcel.mac, parcel.packet.bytes(), now);
+    return refused ? std::optional{refused->reason} : std::nullopt;
+  }
   now_ = now;
   switch (parcel.packet.kind()) {
     case PacketEditor::Kind::udp: return serve_udp(service, parcel, now);

@@ -48,6 +48,7 @@ class PortMapper final : private nat::PortPins {
   void expire(Instant now, const nat::PortControl::Send& send);
 
   [[nodiscard]] const nat::PortMappings& mappings() const noexcept { return mappings_; }
+  [[nodiscard]] nat::PortMappings& mappings() noexcept { return mappings_; }
 
  private:
   [[nodiscard]] bool pin(nat::NatProtocol protocol, std::uint16_t port, const nat::Endpoint& inside,

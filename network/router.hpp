@@ -34,6 +34,8 @@ class Lan {
   [[nodiscard]] virtual std::optional<MacAddress> station(const IpAddress& guest) const = 0;
   /// Has the gateway ask for the guest.
   virtual void ask_for(const IpAddress& guest) = 0;
+  /// By which guests ask for port mappings; null: they cannot.
+  virtual void set_mapper(PortMapper* mapper) = 0;
   /// Sends a datagram from the gateway's own address: to a group, or to a guest that it has heard.
   virtual void send_udp(std::uint16_t from_port, const nat::Endpoint& to, ByteView payload) = 0;
   /// Null: the network has no way to the host.

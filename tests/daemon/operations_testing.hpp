@@ -106,10 +106,13 @@ class Plant {
   SystemSockets sockets{loop, no_flows};
   Forwards forwards{{fabric, sockets, loop, [this] { return loop.now(); }, [this] { hub.end_batch(); }}};
   Captures captures{fabric, [this] { return moment(); }};
+  Services services{fabric, loop, folder.path(), [this] { return moment(); }};
   std::unique_ptr<LeaseStore> leases;
   std::unique_ptr<RuntimeStore> store = std::make_unique<RuntimeStore>(folder.path());
   Operations operations{
-      file, file, {fabric, hub, names, forwards, captures, leases, store, [this] { return moment(); }, notice}};
+      file,
+      file,
+      {fabric, hub, names, forwards, captures, services, leases, store, [this] { return moment(); }, notice}};
 
  private:
   Instant until_ = kNever;

@@ -89,7 +89,7 @@ TEST_F(TwoHomes, FragmentsArePutTogetherTranslatedAndCutAgain) {
 }
 
 TEST_F(TwoHomes, AServiceAnswersStunWithTheOutsideEndpoint) {
-  sim.fabric.set_services({{"stun.test", {ip4("3.3.3.3"), ip4("3.3.3.4")}, ServiceKind::stun}});
+  sim.fabric.set_services({{"stun.test", {ip4("3.3.3.3"), ip4("3.3.3.4")}, ServiceKind::stun}}, {}, sim.now);
   Bytes request;
   put16(request, 0x0001);
   put16(request, 0);
@@ -107,7 +107,7 @@ TEST_F(TwoHomes, AServiceAnswersStunWithTheOutsideEndpoint) {
 }
 
 TEST_F(TwoHomes, ServicesAnswerPings) {
-  sim.fabric.set_services({{"quiet.test", {ip4("3.3.3.3")}}});
+  sim.fabric.set_services({{"quiet.test", {ip4("3.3.3.3")}}}, {}, sim.now);
   sim.send(alice.client, ping(alice.way("3.3.3.3")));
   sim.pass(1s);
   ASSERT_EQ(alice.packets.size(), 1U);
