@@ -64,11 +64,6 @@ ExitCode show_answer(const Common& common, const Call& call, const std::string& 
   return print(shown.text);
 }
 
-ExitCode failed(const std::string& message) {
-  complain(message);
-  return ExitCode::failed;
-}
-
 }  // namespace
 
 ExitCode run_call(const Common& common, const Call& call) {

@@ -55,7 +55,7 @@ void add_set(CommandTree& tree, CLI::App& dns) {
   tree.on(set, CommandTree::Json::taken, [given](bool json) { return decide_set(*given, json); });
 }
 
-void add_rm(CommandTree& tree, CLI::App& dns) {
+void add_dns_rm(CommandTree& tree, CLI::App& dns) {
   CLI::App& rm = tree.add(dns, "rm", "Remove all records of a name", "  vnet dns rm printer.vnet");
   struct Given {
     std::string name;
@@ -86,7 +86,7 @@ void add_dns_commands(CommandTree& tree) {
     return Call{.target = api_target({"dns", "records"}, of_network(*network)), .show = Show::dns, .json = json};
   });
   add_set(tree, dns);
-  add_rm(tree, dns);
+  add_dns_rm(tree, dns);
 }
 
 }  // namespace vnet::adapter

@@ -8,13 +8,13 @@ namespace {
 
 constexpr int kMaxProxyProtocol = 2;
 
-struct Given {
+struct GivenForward {
   std::string proto, listen, to;
   std::optional<std::string> network;
   std::optional<std::uint32_t> proxy_protocol;
 };
 
-Command decide_add(const Given& given, const std::string& folder, bool json) {
+Command decide_add(const GivenForward& given, const std::string& folder, bool json) {
   if (given.proto.empty()) return missing("forward add", "protocol", "tcp");
   if (given.listen.empty()) return missing("forward add", "address", "one to listen at, such as 127.0.0.1:2222");
   if (given.to.empty()) return missing("forward add", "guest", "its address and port, such as 192.168.127.2:22");
@@ -38,7 +38,7 @@ void add_add(CommandTree& tree, CLI::App& forward) {
                            "  vnet forward add udp 127.0.0.1:5353 192.168.127.2:53\n"
                            "  vnet forward add tcp unix:ssh.sock 192.168.127.2:22\n"
                            "  vnet forward add tcp 0.0.0.0:8080 10.0.0.5:80 --network lab --proxy-protocol 2");
-  const auto given = std::make_shared<Given>();
+  const auto given = std::make_shared<GivenForward>();
   add.add_option("proto", given->proto, "tcp or udp")->type_name("PROTO");
   add.add_option("listen", given->listen, "An address and a port of the host, or unix: and a path")
       ->type_name("LISTEN");
@@ -53,7 +53,7 @@ void add_add(CommandTree& tree, CLI::App& forward) {
           [given, folder = tree.surroundings().folder](bool json) { return decide_add(*given, folder, json); });
 }
 
-void add_rm(CommandTree& tree, CLI::App& forward) {
+void add_forward_rm(CommandTree& tree, CLI::App& forward) {
   CLI::App& rm =
       tree.add(forward, "rm", "Listen no more; connections that have been made go on", "  vnet forward rm 1");
   const auto id = std::make_shared<std::string>();
@@ -76,7 +76,7 @@ void add_forward_commands(CommandTree& tree) {
                                "  vnet forward add tcp 127.0.0.1:2222 192.168.127.2:22\n"
                                "  vnet forward rm 1");
   add_add(tree, forward);
-  add_rm(tree, forward);
+  add_forward_rm(tree, forward);
 }
 
 }  // namespace vnet::adapter

@@ -21,12 +21,12 @@ Examples:
 The interface exists until the command ends (Ctrl-C). While there is no switch, its carrier is down.)";
 
 /// What CLI11 fills in; the MAC address stays text until it has been looked at.
-struct Given {
+struct GivenTap {
   TapOptions tap;
   std::string mac;
 };
 
-CLI::App& describe_tap(CommandTree& tree, Given& given) {
+CLI::App& describe_tap(CommandTree& tree, GivenTap& given) {
   CLI::App& tap = tree.add(tree.root(), "tap", "Join a network namespace to the switch by a TAP interface", "");
   tap.fallthrough(false);
   tap.footer(kExamples);
@@ -47,7 +47,7 @@ CLI::App& describe_tap(CommandTree& tree, Given& given) {
   return tap;
 }
 
-Command check_tap(Given& given) {
+Command check_tap(GivenTap& given) {
   if (const std::string problem = interface_name_problem(given.tap.name); !problem.empty()) {
     return usage("--name: found " + problem);
   }
@@ -73,7 +73,7 @@ Command check_tap(Given& given) {
 }  // namespace
 
 void add_tap_command(CommandTree& tree) {
-  const auto given = std::make_shared<Given>();
+  const auto given = std::make_shared<GivenTap>();
   tree.on(describe_tap(tree, *given), CommandTree::Json::refused, [given](bool /*json*/) { return check_tap(*given); });
 }
 

@@ -87,6 +87,11 @@ void complain(const std::string& message) {
   }
 }
 
+ExitCode failed(const std::string& message) {
+  complain(message);
+  return ExitCode::failed;
+}
+
 bool wants_color(Color color, int fd) {
   if (color != Color::automatic) return color == Color::always;
   const char* no_color = std::getenv("NO_COLOR");

@@ -30,6 +30,8 @@ inline constexpr Duration kControlTimeout = std::chrono::seconds{30};
 
 /// `vnet: ` and `message`, a line each, on stderr.
 void complain(const std::string& message);
+/// Complains; the exit code of a command that ends with that.
+[[nodiscard]] ExitCode failed(const std::string& message);
 
 /// Whether what goes to `fd` may have colours: a terminal (unless TERM is dumb) and no NO_COLOR, or as asked for.
 [[nodiscard]] bool wants_color(Color color, int fd);

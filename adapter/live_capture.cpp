@@ -99,11 +99,6 @@ class Capture {
   bool stopped_ = false;
 };
 
-ExitCode failed(const std::string& message) {
-  complain(message);
-  return ExitCode::failed;
-}
-
 /// Its body is the problem's document.
 std::string refusal(http::Client& client, int status) {
   std::string body;

@@ -1,9 +1,9 @@
 #include "daemon/lease_journal.hpp"
 
 #include <cassert>
-#include <charconv>
 #include <nlohmann/json.hpp>
 
+#include "daemon/control/hex.hpp"
 #include "dhcp/option_values.hpp"
 #include "packet/bytes.hpp"
 
@@ -20,7 +20,7 @@ constexpr std::size_t kTypicalLineBytes = 256;
 constexpr std::size_t kMaxClientBytes = 255;
 /// The year 10,000 in Unix seconds: later than every lease, and far from where arithmetic overflows.
 constexpr std::int64_t kMaxTime = 253'402'300'800;
-constexpr std::string_view kDigits = "0123456789abcdef";
+constexpr std::string_view kHexDigits = "0123456789abcdef";
 
 std::uint64_t fnv1a(std::string_view text) noexcept {
   std::uint64_t hash = 0xcbf29ce484222325U;
@@ -32,7 +32,7 @@ std::uint64_t fnv1a(std::string_view text) noexcept {
 std::string seal_of(std::string_view body) {
   std::string seal{kSealStart};
   const std::uint64_t hash = fnv1a(body);
-  for (unsigned shift = 64; shift > 0; shift -= 4) seal += kDigits[hash >> (shift - 4) & 0xfU];
+  for (unsigned shift = 64; shift > 0; shift -= 4) seal += kHexDigits[hash >> (shift - 4) & 0xfU];
   return seal.append(kSealEnd);
 }
 
@@ -40,26 +40,6 @@ std::string seal_of(std::string_view body) {
 std::string sealed(std::string body) {
   const std::string seal = seal_of(body);
   return body.append(seal) += '\n';
-}
-
-void append_hex(std::string& text, std::string_view bytes) {
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    text += kDigits[byte >> 4U];
-    text += kDigits[byte & 0xfU];
-  }
-}
-
-std::optional<std::string> from_hex(std::string_view text) {
-  if (text.size() % 2 != 0) return std::nullopt;
-  std::string bytes;
-  for (std::size_t at = 0; at < text.size(); at += 2) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data() + at, text.data() + at + 2, value, 16);
-    if (error != std::errc{} || end != text.data() + at + 2) return std::nullopt;
-    bytes += static_cast<char>(value);
-  }
-  return bytes;
 }
 
 /// The text of a member; empty when it is absent or no text.
@@ -106,7 +86,7 @@ std::string to_line(const LeaseRecord& record) {
   line.append(R"({"network":")").append(record.network).append(R"(","ip":")").append(record.ip.to_string());
   if (record.forgotten) return sealed(std::move(line.append(R"(","forgotten":true)")));
   line.append(R"(","mac":")").append(record.mac.to_string()).append(R"(","client":")");
-  append_hex(line, record.client);
+  line.append(to_hex(record.client));
   line.append(R"(","hostname":")").append(is_name_or_empty(record.hostname) ? record.hostname : std::string{});
   line.append(R"(","written":)").append(std::to_string(record.written));
   line.append(R"(,"expires":)").append(std::to_string(record.expires));

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "daemon/socket_address.hpp"
 #include "dns/record.hpp"
 #include "pcap/filter.hpp"
 
@@ -66,10 +67,6 @@ std::vector<IpAddress> host_addresses() {
     }
   }
   return addresses;
-}
-
-bool is_unspecified(const IpAddress& address) {
-  return std::visit([](const auto& of_family) { return of_family.is_unspecified(); }, address);
 }
 
 nat::EgressRule exactly(const IpAddress& address, std::uint16_t port) {

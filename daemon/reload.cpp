@@ -17,7 +17,7 @@
 namespace vnet::daemon {
 namespace {
 
-constexpr std::string_view kCause = "the configuration was changed";
+constexpr std::string_view kReloaded = "the configuration was changed";
 
 /// The routers that stand behind a network, whose addresses its gateway leases to nobody.
 std::vector<std::optional<Wan>> behind(const Config& config, const std::string& name) {
@@ -80,9 +80,9 @@ class Operations::Reload {
     close_forwards();
     remove_nics();
     close_sockets(before_.listen.dgram, wanted_.listen.dgram,
-                  [&](const auto& path) { parts_.hub.close_dgram(path, kCause); });
+                  [&](const auto& path) { parts_.hub.close_dgram(path, kReloaded); });
     close_sockets(before_.listen.stream, wanted_.listen.stream,
-                  [&](const auto& path) { parts_.hub.close_stream(path, kCause); });
+                  [&](const auto& path) { parts_.hub.close_stream(path, kReloaded); });
     close_own_sockets();
     change_networks();
     change_nics();
@@ -162,8 +162,8 @@ class Operations::Reload {
     for (const Nic& nic : before_.nics) {
       const l2::PortId port = fabric().find(nic.mac);
       if (find_nic(wanted_, nic.mac) != nullptr || port == l2::kNoPort) continue;
-      parts_.hub.forget(port, kCause);
-      fabric().remove(port, kCause, now_);
+      parts_.hub.forget(port, kReloaded);
+      fabric().remove(port, kReloaded, now_);
     }
   }
 
@@ -172,7 +172,7 @@ class Operations::Reload {
       const Nic* const wanted = find_nic(wanted_, nic.mac);
       const l2::PortId port = fabric().find(nic.mac);
       if (wanted == nullptr || port == l2::kNoPort || !nic.dgram || nic.dgram == wanted->dgram) continue;
-      (void)parts_.hub.close_own(port, kCause);
+      (void)parts_.hub.close_own(port, kReloaded);
     }
   }
 
@@ -192,7 +192,7 @@ class Operations::Reload {
         continue;
       }
       const std::size_t slot = slot_of(was->name);
-      owner_.apply(slot, *was, wanted_, wanted, kCause);
+      owner_.apply(slot, *was, wanted_, wanted, kReloaded);
       if (needs_new_gateway(*was, wanted)) continue;
       if (behind(before_, was->name) != behind(wanted_, wanted.name)) {
         fabric().reconfigure(slot, network_config(wanted_, wanted), now_);
@@ -253,7 +253,7 @@ class Operations::Reload {
     config.name = "changing-" + nic.mac.to_string();
     std::ranges::replace(config.name, ':', '-');
     config.ip.reset();
-    report(fabric().change(port, std::move(config), kCause, now_));
+    report(fabric().change(port, std::move(config), kReloaded, now_));
   }
 
   void add_nic(const Nic& nic) {
@@ -270,13 +270,13 @@ class Operations::Reload {
     const std::size_t network = slot_of(nic.network);
     network::NicConfig config = nic_config(nic, network);
     config.link_up = fabric().nic(port).config.link_up;
-    const auto act = [&] { report(fabric().change(port, std::move(config), kCause, now_)); };
+    const auto act = [&] { report(fabric().change(port, std::move(config), kReloaded, now_)); };
     if (fabric().nic(port).config.network != network) {
       parts_.hub.change(port, act);
     } else {
       act();
     }
-    if (was.link != nic.link) parts_.hub.set_link(port, nic.link == Link::up, kCause);
+    if (was.link != nic.link) parts_.hub.set_link(port, nic.link == Link::up, kReloaded);
     if (nic.dgram && nic.dgram != was.dgram) report(parts_.hub.listen_own(*nic.dgram, port));
   }
 
@@ -286,7 +286,7 @@ class Operations::Reload {
       if (!slot || network_named(wanted_, network.name) != nullptr) continue;
       for (std::size_t i = 0; i < fabric().nic_slots(); ++i) {
         const l2::PortId port{static_cast<std::uint32_t>(i)};
-        if (fabric().nic(port).in_use && fabric().nic(port).config.network == *slot) parts_.hub.forget(port, kCause);
+        if (fabric().nic(port).in_use && fabric().nic(port).config.network == *slot) parts_.hub.forget(port, kReloaded);
       }
       parts_.names.remove_network(*slot);
       fabric().remove_network(*slot, now_);

@@ -38,7 +38,7 @@ void compare(const std::vector<T>& file, const std::vector<T>& now, Key key, Add
 }
 
 MacAddress mac_of(const Nic& nic) { return nic.mac; }
-std::string name_of(const DnsRecord& record) { return record.name; }
+std::string record_name(const DnsRecord& record) { return record.name; }
 
 /// Makes the change to what `key` leads to in `list`, if it still says what it said. False: it does not.
 template <typename T, typename Key, typename KeyOf>
@@ -210,7 +210,7 @@ RuntimeChanges difference(const Config& file, const Config& now) {
     add(changes.wans, before->wan, network.wan);
     add(changes.blackholes, std::optional{before->blackhole}, std::optional{network.blackhole});
     if (before->ipv4 && network.ipv4) add(changes.renumbered, before->ipv4, network.ipv4);
-    compare(before->dns.records, network.dns.records, name_of,
+    compare(before->dns.records, network.dns.records, record_name,
             [&](std::optional<DnsRecord> was, std::optional<DnsRecord> is) {
               std::string name = is ? is->name : was->name;
               changes.records.push_back({{std::move(was), std::move(is)}, network.name, std::move(name)});

@@ -10,21 +10,13 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "daemon/state_folder.hpp"
+
 namespace vnet::daemon {
 namespace {
 
 std::string failure(const std::string& what, const std::string& path) {
   return what + " " + path + ": " + std::strerror(errno);
-}
-
-bool write_all(const dgram::Fd& file, std::string_view text) {
-  while (!text.empty()) {
-    const ssize_t written = ::write(file.get(), text.data(), text.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) return false;
-    text.remove_prefix(static_cast<std::size_t>(written));
-  }
-  return true;
 }
 
 std::string line_of(const RuntimeChanges& changes) {

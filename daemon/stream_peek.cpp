@@ -16,7 +16,7 @@ namespace vnet::daemon {
 namespace {
 
 /// Pieces for one system call; frames are some 1,400 bytes.
-constexpr std::size_t kPieces = 64;
+constexpr std::size_t kPeekedPieces = 64;
 
 ssize_t receive_into(int fd, iovec* pieces, std::size_t count, int flags) noexcept {
   msghdr message{};
@@ -38,13 +38,13 @@ class StreamPeek::Rooms {
   [[nodiscard]] bool empty() const noexcept { return bytes_ == 0; }
 
   struct Pieces {
-    std::array<iovec, kPieces> vector;
+    std::array<iovec, kPeekedPieces> vector;
     std::size_t count = 0;
     std::size_t bytes = 0;
   };
   void gather(Pieces& pieces) const noexcept {
     std::size_t skipped = filled_;
-    for (std::size_t i = 0; i < rooms_.size() && pieces.count < kPieces; ++i) {
+    for (std::size_t i = 0; i < rooms_.size() && pieces.count < kPeekedPieces; ++i) {
       const ByteSpan room = rooms_[i].subspan(std::exchange(skipped, 0));
       pieces.vector[pieces.count++] = {room.data(), room.size()};
       pieces.bytes += room.size();

@@ -38,7 +38,7 @@ Done make_blocking(const dgram::Fd& connection) {
   return {};
 }
 
-Done write_all(const dgram::Fd& connection, std::string_view bytes) {
+Done send_all(const dgram::Fd& connection, std::string_view bytes) {
   while (!bytes.empty()) {
     const ssize_t written = ::send(connection.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (written < 0 && errno == EINTR) continue;
@@ -135,9 +135,9 @@ Done send_estate(const dgram::Fd& connection, const Json& document, std::span<co
   const std::string text = document.dump(-1, ' ', false, Json::error_handler_t::replace);
   std::array<std::uint8_t, kLengthBytes> length{};
   store_be(length.data(), static_cast<std::uint32_t>(text.size()));
-  if (auto done = write_all(connection, {reinterpret_cast<const char*>(length.data()), length.size()}); !done)
+  if (auto done = send_all(connection, {reinterpret_cast<const char*>(length.data()), length.size()}); !done)
     return done;
-  if (auto done = write_all(connection, text); !done) return done;
+  if (auto done = send_all(connection, text); !done) return done;
   while (!fds.empty()) {
     const std::size_t count = std::min(fds.size(), kFdsPerGroup);
     if (auto done = send_group(connection, fds.first(count)); !done) return done;
@@ -150,7 +150,7 @@ Done wait_for_confirmation(const dgram::Fd& connection) { return expect(connecti
 
 Result<Estate, std::string> receive_estate(const dgram::Fd& connection) {
   if (auto done = make_blocking(connection); !done) return fail(done.error());
-  if (auto done = write_all(connection, kGo); !done) return fail(done.error());
+  if (auto done = send_all(connection, kGo); !done) return fail(done.error());
   std::array<std::uint8_t, kLengthBytes> length{};
   if (auto done = read_all(connection, reinterpret_cast<char*>(length.data()), length.size()); !done) {
     return fail(done.error());
@@ -173,6 +173,6 @@ Result<Estate, std::string> receive_estate(const dgram::Fd& connection) {
   return estate;
 }
 
-Done confirm(const dgram::Fd& connection) { return write_all(connection, kOk); }
+Done confirm(const dgram::Fd& connection) { return send_all(connection, kOk); }
 
 }  // namespace vnet::daemon

@@ -14,7 +14,7 @@ constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
   return text.find_first_of(kLineBreaks) == std::string_view::npos;
 }
 
-void append_field(std::string& out, std::string_view name, std::string_view value) {
+void append_line(std::string& out, std::string_view name, std::string_view value) {
   assert(is_one_line(value));
   out.append(name).append(": ").append(value).append("\n");
 }
@@ -22,11 +22,11 @@ void append_field(std::string& out, std::string_view name, std::string_view valu
 }  // namespace
 
 void append_event(std::string& out, std::string_view id, std::string_view event, std::string_view data) {
-  if (!id.empty()) append_field(out, "id", id);
-  if (!event.empty()) append_field(out, "event", event);
+  if (!id.empty()) append_line(out, "id", id);
+  if (!event.empty()) append_line(out, "event", event);
   while (true) {
     const std::size_t end = data.find_first_of(kLineBreaks);
-    append_field(out, "data", data.substr(0, end));
+    append_line(out, "data", data.substr(0, end));
     if (end == std::string_view::npos) break;
     data.remove_prefix(end + (data.substr(end).starts_with(kLineBreaks) ? 2 : 1));
   }
@@ -34,7 +34,7 @@ void append_event(std::string& out, std::string_view id, std::string_view event,
 }
 
 void append_comment(std::string& out, std::string_view text) {
-  append_field(out, "", text);
+  append_line(out, "", text);
   out += '\n';
 }
 

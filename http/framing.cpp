@@ -7,8 +7,6 @@
 namespace vnet::http {
 namespace {
 
-tl::unexpected<Fault> refuse(int status, std::string detail) { return fail(Fault{status, std::move(detail)}); }
-
 struct Lengths {
   const std::string* content_length = nullptr;
   const std::string* transfer_encoding = nullptr;

@@ -11,8 +11,6 @@ namespace {
 constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kTokenMarks = "!#$%&'*+-.^_`|~";
 
-tl::unexpected<Fault> refuse(int status, std::string detail) { return fail(Fault{status, std::move(detail)}); }
-
 bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// RFC 9110, section 5.6.2.

@@ -25,6 +25,10 @@ struct Fault {
   std::string detail;
 };
 
+[[nodiscard]] inline tl::unexpected<Fault> refuse(int status, std::string detail) {
+  return fail(Fault{status, std::move(detail)});
+}
+
 inline constexpr std::size_t kMaxFields = 128;
 /// CRLFs in front of a start line, which section 2.2 asks to be ignored.
 inline constexpr int kMaxEmptyLines = 4;

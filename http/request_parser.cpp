@@ -8,8 +8,6 @@
 namespace vnet::http {
 namespace {
 
-tl::unexpected<Fault> refuse(int status, std::string detail) { return fail(Fault{status, std::move(detail)}); }
-
 std::ptrdiff_t count_of(const Fields& fields, std::string_view name) {
   return std::ranges::count(fields, name, [](const auto& field) { return std::string_view{field.first}; });
 }

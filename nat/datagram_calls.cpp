@@ -8,7 +8,7 @@ namespace vnet::nat {
 namespace {
 
 /// Batches of the socket's that one forward is given in a turn.
-constexpr int kBatchesPerTurn = 4;
+constexpr int kBatchesPerForward = 4;
 
 }  // namespace
 
@@ -133,7 +133,7 @@ void DatagramCalls::send_out(Forward& forward) {
 void DatagramCalls::receive(FlowId id, Forward& forward, Instant now) {
   const auto mac = guests_.locate(forward.guest.address);
   forward.lost = !mac;
-  for (int batch = 0; mac && batch < kBatchesPerTurn && guests_.has_room(*mac); ++batch) {
+  for (int batch = 0; mac && batch < kBatchesPerForward && guests_.has_room(*mac); ++batch) {
     const auto datagrams = forward.socket->receive();
     forward.readable = !datagrams.empty();
     if (datagrams.empty()) return;

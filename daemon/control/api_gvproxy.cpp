@@ -32,7 +32,7 @@ std::optional<std::string> text(const Json& object, std::string_view name) {
   return value->get<std::string>();
 }
 
-std::optional<GvproxyZone> read_zone(const Json& document) {
+std::optional<GvproxyZone> zone_asked_for(const Json& document) {
   if (!document.is_object()) return std::nullopt;
   const auto name = text(document, "name");
   const auto default_ip = text(document, "defaultip");
@@ -87,7 +87,7 @@ http::Response Api::get_gvproxy_zones(Call&) {
 http::Response Api::post_gvproxy_zone(Call& call) {
   const auto document = parse_json_text(call.request.body);
   if (!document) return bad_request(document.error().listed().front().text);
-  const auto zone = read_zone(*document);
+  const auto zone = zone_asked_for(*document);
   if (!zone)
     return bad_request(
         "expected {\"Name\": zone, \"Records\": [{\"Name\": host, \"IP\": address}], \"DefaultIP\": address}");

@@ -192,7 +192,7 @@ http::Response Api::delete_lease(Call& call) {
 
 namespace {
 
-const DnsRecord* find_record(const Network& network, const std::string& name) {
+const DnsRecord* record_named(const Network& network, const std::string& name) {
   const auto wanted = dns::Name::parse(name);
   const auto found = std::ranges::find_if(
       network.dns.records, [&](const DnsRecord& record) { return wanted && dns::Name::parse(record.name) == *wanted; });
@@ -220,7 +220,7 @@ http::Response Api::get_records(Call& call) {
 http::Response Api::get_record(Call& call) {
   auto network = network_of(call);
   if (!network) return std::move(network.error());
-  const DnsRecord* const record = find_record(config_of(*network), call.argument);
+  const DnsRecord* const record = record_named(config_of(*network), call.argument);
   return record == nullptr ? no_record(call.argument, config_of(*network)) : answer(to_json(*record));
 }
 
@@ -238,7 +238,7 @@ http::Response Api::put_record(Call& call) {
                    "/name");
   }
   // The name keeps the spelling under which it is known.
-  if (const DnsRecord* const known = find_record(config_of(*network), record.name)) record.name = known->name;
+  if (const DnsRecord* const known = record_named(config_of(*network), record.name)) record.name = known->name;
   if (const auto put = parts_.operations.put_record(*network, record); !put) return problem(put.error());
   return answer(to_json(record));
 }
@@ -246,7 +246,7 @@ http::Response Api::put_record(Call& call) {
 http::Response Api::delete_record(Call& call) {
   auto network = network_of(call);
   if (!network) return std::move(network.error());
-  if (find_record(config_of(*network), call.argument) == nullptr ||
+  if (record_named(config_of(*network), call.argument) == nullptr ||
       !parts_.operations.remove_record(*network, call.argument)) {
     return no_record(call.argument, config_of(*network));
   }

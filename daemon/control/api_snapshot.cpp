@@ -16,7 +16,7 @@
 namespace vnet::daemon {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kSnapshotVersion = 1;
 
 Json remember(network::Fabric& fabric, l2::PortId port, Instant now) {
   const network::NicConfig& nic = fabric.nic(port).config;
@@ -70,7 +70,7 @@ http::Response Api::post_snapshot(Call& call) {
       if (parts_.fabric.nic(port).in_use) ports.push_back(port);
     }
   }
-  Json document = {{"version", kVersion}, {"nics", Json::array()}};
+  Json document = {{"version", kSnapshotVersion}, {"nics", Json::array()}};
   const Instant now = parts_.clock().now;
   for (const l2::PortId port : ports) document["nics"].push_back(remember(parts_.fabric, port, now));
   return answer(document);

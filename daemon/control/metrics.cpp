@@ -9,7 +9,7 @@ namespace vnet::daemon {
 namespace {
 
 /// A label's value, escaped as the format asks.
-std::string quoted(std::string_view value) {
+std::string label_value(std::string_view value) {
   std::string text = "\"";
   for (const char c : value) {
     if (c == '\\' || c == '"') text += '\\';
@@ -45,8 +45,8 @@ bool each_nic(const MetricSources& sources, std::size_t& next, Write write) {
   for (; next < end; ++next) {
     const network::Nic& nic = sources.fabric.nic(l2::PortId{static_cast<std::uint32_t>(next)});
     if (!nic.in_use) continue;
-    write(nic, "nic=" + quoted(nic.config.name) +
-                   ",network=" + quoted(sources.fabric.network_config(nic.config.network).name));
+    write(nic, "nic=" + label_value(nic.config.name) +
+                   ",network=" + label_value(sources.fabric.network_config(nic.config.network).name));
   }
   return next < sources.fabric.nic_slots();
 }
@@ -61,7 +61,7 @@ bool nic_drops(const MetricSources& sources, std::string_view name, std::size_t&
   return each_nic(sources, next, [&](const network::Nic& nic, const std::string& labels) {
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
       const auto reason = static_cast<DropReason>(i);
-      const std::string of = labels + ",reason=" + quoted(to_string(reason)) + ",direction=";
+      const std::string of = labels + ",reason=" + label_value(to_string(reason)) + ",direction=";
       if (nic.counters.drops_in[reason] > 0) sample(out, name, of + "\"in\"", nic.counters.drops_in[reason]);
       if (nic.counters.drops_out[reason] > 0) sample(out, name, of + "\"out\"", nic.counters.drops_out[reason]);
     }
@@ -75,7 +75,7 @@ bool one_sample(const MetricSources& sources, std::string_view name, std::size_t
 }
 
 bool build_info(const MetricSources&, std::string_view name, std::size_t&, std::string& out) {
-  sample(out, name, "version=" + quoted(VNET_VERSION), 1);
+  sample(out, name, "version=" + label_value(VNET_VERSION), 1);
   return false;
 }
 
@@ -83,7 +83,7 @@ bool door_drops(const MetricSources& sources, std::string_view name, std::size_t
   for (std::size_t i = 0; i < kDropReasonCount; ++i) {
     const auto reason = static_cast<DropReason>(i);
     const std::uint64_t count = sources.hub.door_drops()[reason];
-    if (count > 0) sample(out, name, "reason=" + quoted(to_string(reason)), count);
+    if (count > 0) sample(out, name, "reason=" + label_value(to_string(reason)), count);
   }
   return false;
 }
@@ -92,7 +92,7 @@ bool door_drops(const MetricSources& sources, std::string_view name, std::size_t
 template <typename Write>
 bool each_network(const MetricSources& sources, Write write) {
   for (std::size_t i = 0; i < sources.fabric.network_count(); ++i) {
-    if (sources.fabric.has_network(i)) write(i, "network=" + quoted(sources.fabric.network_config(i).name));
+    if (sources.fabric.has_network(i)) write(i, "network=" + label_value(sources.fabric.network_config(i).name));
   }
   return false;
 }
@@ -175,7 +175,7 @@ bool egress_verdicts(const MetricSources& sources, std::string_view name, std::s
   return each_egress(sources, [&](const nat::Egress& egress, const std::string& label) {
     for (std::size_t i = 0; i < nat::kEgressVerdicts.size(); ++i) {
       const std::uint64_t count = egress.counters().verdicts[i];
-      if (count > 0) sample(out, name, label + ",verdict=" + quoted(nat::kEgressVerdicts[i].name), count);
+      if (count > 0) sample(out, name, label + ",verdict=" + label_value(nat::kEgressVerdicts[i].name), count);
     }
   });
 }
@@ -226,7 +226,7 @@ bool socket_sample(const MetricSources& sources, std::string_view name, std::siz
 
 bool capture_lost(const MetricSources& sources, std::string_view name, std::size_t&, std::string& out) {
   for (const Captures::Running& capture : sources.captures.running()) {
-    sample(out, name, "capture=" + quoted(capture.request.id), capture.recorder->counters().lost);
+    sample(out, name, "capture=" + label_value(capture.request.id), capture.recorder->counters().lost);
   }
   return false;
 }

@@ -32,6 +32,21 @@ inline std::string source_folder() {
   return here.substr(0, here.size() - std::string_view{"/tests/daemon/config_testing.hpp"}.size());
 }
 
+inline Nic make_nic(std::string name, std::uint64_t number, std::string network = "home") {
+  Nic nic;
+  nic.name = nic.hostname = std::move(name);
+  nic.mac = MacAddress::from_u64(0x52cccccc0000U + number);
+  nic.network = std::move(network);
+  return nic;
+}
+
+inline DnsRecord make_record(std::string name, std::string_view address) {
+  DnsRecord record;
+  record.name = std::move(name);
+  record.a = {Ipv4Address::parse(address).value()};
+  return record;
+}
+
 inline std::string contents(const std::string& path) {
   std::ifstream file{path, std::ios::binary};
   return {std::istreambuf_iterator<char>{file}, {}};

@@ -4,6 +4,7 @@
 
 #include "daemon/control/answers.hpp"
 #include "daemon/control/hex.hpp"
+#include "tests/daemon/api_testing.hpp"
 
 namespace vnet::daemon {
 namespace {
@@ -70,26 +71,14 @@ TEST(Answers, EachKindOfRefusalHasItsStatus) {
               ElementsAre(404, 400, 409));
 }
 
-/// All of a body, and the size of its largest piece.
-std::pair<std::string, std::size_t> drain(http::Body& body) {
-  std::string all;
-  std::size_t largest = 0;
-  while (true) {
-    std::string piece;
-    const More more = body.produce(piece);
-    largest = std::max(largest, piece.size());
-    all += piece;
-    if (more != More::yes) return {all, largest};
-  }
-}
-
 TEST(ListBody, IsOneArrayHoweverManyElements) {
   for (const int count : {0, 1, 2, 1000}) {
     const http::Response response = list([count, next = 0]() mutable -> std::optional<Json> {
       if (next == count) return std::nullopt;
       return Json{{"number", next++}, {"padding", std::string(100, 'x')}};
     });
-    const auto [text, largest] = drain(*response.stream);
+    std::size_t largest = 0;
+    const std::string text = drain(*response.stream, &largest);
     const Json document = Json::parse(text);
     ASSERT_EQ(document.size(), static_cast<std::size_t>(count));
     for (int i = 0; i < count; ++i) EXPECT_EQ(document[static_cast<std::size_t>(i)].at("number"), i);

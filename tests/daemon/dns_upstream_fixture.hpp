@@ -27,7 +27,7 @@ using vnet::test::transmit;
 /// Where nobody listens.
 inline const dns::Endpoint kNobody{Ipv4Address{127, 0, 0, 1}, 1};
 
-struct Server : test::LoopbackServer {
+struct Server : vnet::test::LoopbackServer {
   dns::Endpoint at;
 
   explicit Server(int type, bool v6 = false) : LoopbackServer(type, v6), at{address, port} {}

@@ -6,24 +6,19 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-#include <filesystem>
 #include <numeric>
 
 #include "daemon/event_loop.hpp"
 #include "daemon/socket_address.hpp"
 #include "tests/daemon/host_sockets_fixture.hpp"
+#include "tests/support/descriptors.hpp"
 
 namespace vnet::daemon {
 namespace {
 
 using testing::Each;
 using testing::Le;
-
-std::size_t open_descriptors() {
-  std::size_t count = 0;
-  for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator{"/dev/fd"}) ++count;
-  return count;
-}
+using vnet::test::open_descriptors;
 
 class HostSocketsTest : public HostSocketsFixture {
  protected:

@@ -10,6 +10,7 @@
 #include "daemon/hub.hpp"
 #include "tests/dgram/dgram_testing.hpp"
 #include "tests/network/frames.hpp"
+#include "tests/support/descriptors.hpp"
 
 namespace vnet::daemon::test {
 
@@ -19,6 +20,7 @@ using dgram::test::TempFolder;
 using network::test::Bytes;
 using network::test::mac;
 using network::test::plain;
+using vnet::test::open_descriptors;
 
 inline std::string text(const Bytes& frame) { return {frame.begin(), frame.end()}; }
 
@@ -104,9 +106,5 @@ class StreamGuest {
   dgram::Fd fd_;
   std::string bytes_;
 };
-
-inline std::size_t open_descriptors() {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {}));
-}
 
 }  // namespace vnet::daemon::test

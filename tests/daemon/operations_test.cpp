@@ -18,21 +18,6 @@ using testing::Not;
 using testing::SizeIs;
 using Kind = Refusal::Kind;
 
-Nic make_nic(std::string name, std::uint64_t number, std::string network = "home") {
-  Nic nic;
-  nic.name = nic.hostname = std::move(name);
-  nic.mac = mac(number);
-  nic.network = std::move(network);
-  return nic;
-}
-
-DnsRecord make_record(std::string name, std::string_view address) {
-  DnsRecord record;
-  record.name = std::move(name);
-  record.a = {ip4(address)};
-  return record;
-}
-
 class OperationsTest : public testing::Test, protected Plant {
  protected:
   /// Plugs a client in at the shared path, which becomes a NIC.

@@ -60,13 +60,6 @@ class ReloadTest : public testing::Test, protected Plant {
     (void)events();
     return Guest{std::move(pair->second)};
   }
-  static Nic make_nic(std::string name, std::uint64_t number, std::string network = "home") {
-    Nic nic;
-    nic.name = nic.hostname = std::move(name);
-    nic.mac = mac(number);
-    nic.network = std::move(network);
-    return nic;
-  }
   [[nodiscard]] Network make_network(const std::string& name, const std::string& prefix) const {
     return config(R"({"networks": [{"name": "x", "ipv4": "10.255.0.1/24"}, {"name": ")" + name + R"(", "ipv4": ")" +
                   prefix + R"(", "dns": {"upstream": "none"}}]})")

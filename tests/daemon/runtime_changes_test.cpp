@@ -17,32 +17,16 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
 
-constexpr std::string_view kFile = R"({
+constexpr std::string_view kTwoNetworks = R"({
   "networks": [{"name": "home", "ipv4": "10.0.0.1/24", "dns": {"records": [{"name": "nas.test", "a": ["10.0.0.9"]}]}},
                {"name": "office", "ipv4": "10.1.0.1/24"}],
   "nics": [{"name": "alice", "mac": "52:cc:cc:cc:00:01", "ip": "10.0.0.50"},
            {"name": "bob", "mac": "52:cc:cc:cc:00:02"}]})";
 
-Nic make_nic(std::string name, std::uint64_t number, std::string network = "home") {
-  Nic nic;
-  nic.name = std::move(name);
-  nic.hostname = nic.name;
-  nic.mac = MacAddress::from_u64(0x52cccccc0000U + number);
-  nic.network = std::move(network);
-  return nic;
-}
-
-DnsRecord make_record(std::string name, std::string_view address) {
-  DnsRecord record;
-  record.name = std::move(name);
-  record.a = {Ipv4Address::parse(address).value()};
-  return record;
-}
-
 /// The file, with a change of each kind: alice is down and at the office, bob is gone, carol is new; of the names, one
 /// is changed and one new; links of the office are slow one way.
 Config changed() {
-  Config now = loaded(kFile);
+  Config now = loaded(kTwoNetworks);
   now.nics[0].link = Link::down;
   now.nics[0].network = "office";
   now.nics[0].ip.reset();
@@ -60,11 +44,11 @@ std::vector<std::string> applied(const RuntimeChanges& changes, Config& config) 
 }
 
 TEST(RuntimeChanges, ThereAreNoneWhereNothingIsDifferent) {
-  EXPECT_TRUE(difference(loaded(kFile), loaded(kFile)).empty());
+  EXPECT_TRUE(difference(loaded(kTwoNetworks), loaded(kTwoNetworks)).empty());
 }
 
 TEST(RuntimeChanges, EachDifferenceRemembersBothSides) {
-  const Config file = loaded(kFile);
+  const Config file = loaded(kTwoNetworks);
   const Config now = changed();
   const RuntimeChanges changes = difference(file, now);
   ASSERT_THAT(changes.nics, SizeIs(3));
@@ -89,7 +73,7 @@ TEST(RuntimeChanges, EachDifferenceRemembersBothSides) {
 }
 
 TEST(RuntimeChanges, MakingThemOnTheSameFileGivesWhatHeld) {
-  const Config file = loaded(kFile);
+  const Config file = loaded(kTwoNetworks);
   const Config now = changed();
   Config again = file;
   EXPECT_THAT(applied(difference(file, now), again), IsEmpty());
@@ -98,8 +82,8 @@ TEST(RuntimeChanges, MakingThemOnTheSameFileGivesWhatHeld) {
 }
 
 TEST(RuntimeChanges, WhatTheFileSaysDifferentlySinceGoesAndTheRestStays) {
-  const RuntimeChanges changes = difference(loaded(kFile), changed());
-  Config edited = loaded(kFile);
+  const RuntimeChanges changes = difference(loaded(kTwoNetworks), changed());
+  Config edited = loaded(kTwoNetworks);
   edited.nics[0].ip = Ipv4Address{10, 0, 0, 51};
   edited.networks[0].dns.records.clear();
   const Config before = edited;
@@ -114,16 +98,16 @@ TEST(RuntimeChanges, WhatTheFileSaysDifferentlySinceGoesAndTheRestStays) {
 
 TEST(RuntimeChanges, AFileThatHasCaughtUpIsNothingToMention) {
   Config caught_up = changed();
-  EXPECT_THAT(applied(difference(loaded(kFile), changed()), caught_up), IsEmpty());
+  EXPECT_THAT(applied(difference(loaded(kTwoNetworks), changed()), caught_up), IsEmpty());
   EXPECT_EQ(caught_up, changed());
 }
 
 TEST(RuntimeChanges, AChangeThatDoesNotGoWithTheRestOfTheFileAnyMoreGoes) {
-  Config now = loaded(kFile);
+  Config now = loaded(kTwoNetworks);
   now.nics.push_back(make_nic("carol", 3));
   now.nics.push_back(make_nic("dave", 4));
-  const RuntimeChanges changes = difference(loaded(kFile), now);
-  Config edited = loaded(kFile);
+  const RuntimeChanges changes = difference(loaded(kTwoNetworks), now);
+  Config edited = loaded(kTwoNetworks);
   edited.nics.push_back(make_nic("carol", 9));  // somebody else has the name now
   EXPECT_THAT(applied(changes, edited),
               ElementsAre(AllOf(HasSubstr("NIC carol"), HasSubstr("does not go together with the file"))));
@@ -132,12 +116,12 @@ TEST(RuntimeChanges, AChangeThatDoesNotGoWithTheRestOfTheFileAnyMoreGoes) {
 }
 
 TEST(RuntimeChanges, NicsAndNamesOfANetworkThatIsGoneGoWithIt) {
-  Config now = loaded(kFile);
+  Config now = loaded(kTwoNetworks);
   now.nics.push_back(make_nic("carol", 3, "office"));
   now.networks[1].dns.records.push_back(make_record("printer.test", "10.1.0.7"));
-  Config edited = loaded(kFile);
+  Config edited = loaded(kTwoNetworks);
   edited.networks.pop_back();
-  EXPECT_THAT(applied(difference(loaded(kFile), now), edited),
+  EXPECT_THAT(applied(difference(loaded(kTwoNetworks), now), edited),
               ElementsAre(HasSubstr("NIC carol"), HasSubstr("DNS name printer.test")));
   EXPECT_THAT(edited.nics, SizeIs(2));
 }
@@ -145,7 +129,7 @@ TEST(RuntimeChanges, NicsAndNamesOfANetworkThatIsGoneGoWithIt) {
 TEST(RuntimeChanges, ForwardsAreToldApartByWhereTheyListen) {
   const Forward ssh{Protocol::tcp, *parse_endpoint("127.0.0.1:2222"), *parse_endpoint("10.0.0.50:22"), 1};
   const Forward web{Protocol::tcp, UnixPath{"/tmp/web.sock"}, *parse_endpoint("10.0.0.50:80")};
-  Config file = loaded(kFile);
+  Config file = loaded(kTwoNetworks);
   file.networks[0].forwards = {web};
   Config now = file;
   now.networks[0].forwards = {ssh};
@@ -159,19 +143,19 @@ TEST(RuntimeChanges, ForwardsAreToldApartByWhereTheyListen) {
 }
 
 TEST(RuntimeChanges, TwoNicsThatSwappedNamesKeepThem) {
-  Config now = loaded(kFile);
+  Config now = loaded(kTwoNetworks);
   std::swap(now.nics[0].name, now.nics[1].name);
-  Config again = loaded(kFile);
-  EXPECT_THAT(applied(difference(loaded(kFile), now), again), IsEmpty());
+  Config again = loaded(kTwoNetworks);
+  EXPECT_THAT(applied(difference(loaded(kTwoNetworks), now), again), IsEmpty());
   EXPECT_EQ(again, now);
 }
 
 TEST(RuntimeChanges, ThousandsTakeNoLongerThanALookAtEach) {
-  Config now = loaded(kFile);
+  Config now = loaded(kTwoNetworks);
   for (std::uint64_t i = 0; i < 3000; ++i) now.nics.push_back(make_nic("vm-" + std::to_string(i), 0x100 + i));
-  const RuntimeChanges changes = difference(loaded(kFile), now);
+  const RuntimeChanges changes = difference(loaded(kTwoNetworks), now);
   ASSERT_THAT(changes.nics, SizeIs(3000));
-  Config edited = loaded(kFile);
+  Config edited = loaded(kTwoNetworks);
   edited.nics.push_back(make_nic("vm-7", 9));
   const auto begin = std::chrono::steady_clock::now();
   EXPECT_THAT(applied(changes, edited), SizeIs(1));
@@ -182,7 +166,7 @@ TEST(RuntimeChanges, ThousandsTakeNoLongerThanALookAtEach) {
 // The document.
 
 RuntimeChanges everything() {
-  RuntimeChanges changes = difference(loaded(kFile), changed());
+  RuntimeChanges changes = difference(loaded(kTwoNetworks), changed());
   changes.nics[0].now->dgram = "/run/alice.sock";
   changes.nics[0].now->impair.up.loss = 0.25;
   changes.captures = {{"3", "/tmp/a.pcapng", {"alice", "home-gateway"}, "not arp", 96, 10, 4},
@@ -251,23 +235,23 @@ TEST(RuntimeChangesDocument, WhatWasAddedAndIsGoneMakesAnEarlierChangeVoid) {
       R"({"version": 1, "nics": [{"mac": "52:cc:cc:cc:00:03"}],
           "records": [{"network": "office", "name": "printer.test"}]})"));
   ASSERT_TRUE(gone);
-  Config config = loaded(kFile);
+  Config config = loaded(kTwoNetworks);
   EXPECT_THAT(applied(*gone, config), IsEmpty());
-  EXPECT_EQ(config, loaded(kFile));
-  RuntimeChanges changes = difference(loaded(kFile), changed());
+  EXPECT_EQ(config, loaded(kTwoNetworks));
+  RuntimeChanges changes = difference(loaded(kTwoNetworks), changed());
   merge(changes, *gone);
   EXPECT_THAT(changes.nics, SizeIs(2));
   EXPECT_THAT(changes.records, SizeIs(1));
 }
 
 TEST(RuntimeChanges, LaterOnesTakeThePlaceOfEarlierOnesAboutTheSame) {
-  RuntimeChanges changes = difference(loaded(kFile), changed());
+  RuntimeChanges changes = difference(loaded(kTwoNetworks), changed());
   changes.captures = {{"1", "/tmp/a", {}, "", 0, 0, 0}};
   Config later = changed();
   later.nics[0].link = Link::up;
-  later.networks[0].dns.records[0] = loaded(kFile).networks[0].dns.records[0];
-  merge(changes, difference(loaded(kFile), later));
-  EXPECT_EQ(changes.nics, difference(loaded(kFile), later).nics);
+  later.networks[0].dns.records[0] = loaded(kTwoNetworks).networks[0].dns.records[0];
+  merge(changes, difference(loaded(kTwoNetworks), later));
+  EXPECT_EQ(changes.nics, difference(loaded(kTwoNetworks), later).nics);
   EXPECT_THAT(changes.captures, IsEmpty());
 }
 

@@ -14,6 +14,7 @@
 
 #include "packet/bytes.hpp"
 #include "tests/daemon/operations_testing.hpp"
+#include "tests/support/descriptors.hpp"
 #include "tests/support/poll_loop.hpp"
 
 namespace vnet::daemon {
@@ -22,10 +23,7 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
-
-std::size_t open_descriptors() {
-  return static_cast<std::size_t>(std::distance(std::filesystem::directory_iterator{"/proc/self/fd"}, {}));
-}
+using vnet::test::open_descriptors;
 
 // The wire.
 

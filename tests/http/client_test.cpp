@@ -229,11 +229,11 @@ TEST(ClientErrors, do_not_wait_for_a_peer_that_takes_no_request) {
 TEST(ClientErrors, close_descriptors_that_a_server_sends) {
   auto [ours, theirs] = dgram::make_pair(SOCK_STREAM).value();
   const std::vector<int> fds{theirs.get()};
-  const std::size_t before = open_fds();
+  const std::size_t before = open_descriptors();
   EXPECT_GT(http::send(theirs, "HTTP/1.1 204 No Content\r\n\r\n", fds).count, 0U);
   Client client{std::move(ours), 1s};
   EXPECT_EQ(client.exchange("GET", "/").value().status, 204);
-  EXPECT_EQ(open_fds(), before);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 }  // namespace

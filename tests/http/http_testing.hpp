@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -18,6 +17,7 @@
 #include "dgram/client.hpp"
 #include "dgram/socket.hpp"
 #include "http/server.hpp"
+#include "tests/support/descriptors.hpp"
 #include "tests/support/poll_loop.hpp"
 #include "tests/support/temp_folder.hpp"
 
@@ -25,14 +25,9 @@ namespace vnet::http::test {
 
 using namespace std::chrono_literals;
 
+using vnet::test::open_descriptors;
 using vnet::test::PollLoop;
 using vnet::test::TempFolder;
-
-/// Descriptors that this process has open.
-inline std::size_t open_fds() {
-  const std::filesystem::directory_iterator entries{"/proc/self/fd"};
-  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
 
 /// Raw bytes to and from a server that `loop` turns.
 class Peer {

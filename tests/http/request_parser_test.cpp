@@ -14,7 +14,7 @@ using testing::Pair;
 
 /// Feeds in pieces of `piece` bytes, each an allocation of its own, up to the end of one request; what is not used
 /// stays in `bytes`.
-RequestParser parse(std::string_view& bytes, std::size_t piece, RequestLimits limits = {}) {
+RequestParser parse_pieces(std::string_view& bytes, std::size_t piece, RequestLimits limits = {}) {
   RequestParser parser{limits};
   while (!bytes.empty() && (parser.state() == State::head || parser.state() == State::body)) {
     const std::string part{bytes.substr(0, piece)};
@@ -23,7 +23,7 @@ RequestParser parse(std::string_view& bytes, std::size_t piece, RequestLimits li
   return parser;
 }
 RequestParser parse_all(std::string_view bytes, RequestLimits limits = {}) {
-  return parse(bytes, std::string_view::npos, limits);
+  return parse_pieces(bytes, std::string_view::npos, limits);
 }
 int status_of(std::string_view bytes, RequestLimits limits = {}) {
   const RequestParser parser = parse_all(bytes, limits);
@@ -41,7 +41,7 @@ TEST(RequestParser, reads_a_request_however_it_is_cut) {
       "5\r\n\r\nhelloGET";
   for (std::size_t piece = 1; piece < text.size(); ++piece) {
     std::string_view rest = text;
-    RequestParser parser = parse(rest, piece);
+    RequestParser parser = parse_pieces(rest, piece);
     ASSERT_EQ(parser.state(), State::complete) << piece;
     EXPECT_EQ(rest, "GET");
     Request& request = parser.request();
@@ -59,7 +59,7 @@ TEST(RequestParser, takes_a_chunked_body_apart_however_it_is_cut) {
   const std::string text = chunked("5;a=b\r\nhello\r\nA\r\n, chunked \r\n0\r\nTrailer: x\r\n\r\nPOST");
   for (std::size_t piece = 1; piece < text.size(); ++piece) {
     std::string_view rest = text;
-    RequestParser parser = parse(rest, piece);
+    RequestParser parser = parse_pieces(rest, piece);
     ASSERT_EQ(parser.state(), State::complete) << piece;
     EXPECT_EQ(parser.request().body, "hello, chunked ");
     EXPECT_EQ(rest, "POST");
@@ -223,7 +223,7 @@ TEST(RequestParser, refuses_two_authorizations) {
 
 TEST(RequestParser, leaves_what_follows_an_upgrade_request_alone) {
   std::string_view rest = "GET /take HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: vnet\r\n\r\n\x01\x02";
-  RequestParser parser = parse(rest, std::string_view::npos);
+  RequestParser parser = parse_pieces(rest, std::string_view::npos);
   EXPECT_EQ(parser.state(), State::complete);
   EXPECT_EQ(rest, "\x01\x02");
 }

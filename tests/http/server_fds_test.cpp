@@ -68,17 +68,17 @@ TEST_F(FdTest, go_to_none_but_the_request_that_they_were_sent_with) {
 TEST_F(FdTest, are_closed_when_the_handler_does_not_keep_them) {
   Peer peer = connect();
   peer.ask(get("/"));
-  const std::size_t before = open_fds();
+  const std::size_t before = open_descriptors();
   for (int i = 0; i < 20; ++i) {
     send_with(peer, get("/"), kMaxFds);
     peer.receive();
   }
-  EXPECT_EQ(open_fds(), before);
+  EXPECT_EQ(open_descriptors(), before);
   EXPECT_THAT(counts_, testing::SizeIs(21));
 }
 
 TEST_F(FdTest, beyond_the_limit_are_refused_and_do_not_leak) {
-  const std::size_t before = open_fds();
+  const std::size_t before = open_descriptors();
   {
     Peer peer = connect();
     const std::vector<int> fds(kMaxFds, null_.get());
@@ -91,11 +91,11 @@ TEST_F(FdTest, beyond_the_limit_are_refused_and_do_not_leak) {
   }
   loop_.settle();
   EXPECT_EQ(server_->connection_count(), 0U);
-  EXPECT_EQ(open_fds(), before);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST_F(FdTest, beyond_the_limit_in_one_message_are_refused_and_do_not_leak) {
-  const std::size_t before = open_fds();
+  const std::size_t before = open_descriptors();
   {
     Peer peer = connect();
     union {
@@ -119,12 +119,12 @@ TEST_F(FdTest, beyond_the_limit_in_one_message_are_refused_and_do_not_leak) {
     EXPECT_THAT(peer.receive(), StartsWith("HTTP/1.1 400"));
   }
   loop_.settle();
-  EXPECT_EQ(open_fds(), before);
+  EXPECT_EQ(open_descriptors(), before);
   EXPECT_TRUE(counts_.empty());
 }
 
 TEST_F(FdTest, of_a_malformed_or_unfinished_request_do_not_leak) {
-  const std::size_t before = open_fds();
+  const std::size_t before = open_descriptors();
   {
     Peer malformed = connect();
     send_with(malformed, "GET / HTTP/1.1\r\n\r\n", 3);
@@ -134,17 +134,17 @@ TEST_F(FdTest, of_a_malformed_or_unfinished_request_do_not_leak) {
     loop_.settle();
   }
   loop_.settle();
-  EXPECT_EQ(open_fds(), before);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST_F(FdTest, that_come_while_a_refused_client_is_drained_do_not_leak) {
   Peer peer = connect();
   peer.send("GET / HTTP/1.1\r\n\r\n");
   peer.receive();
-  const std::size_t before = open_fds();
+  const std::size_t before = open_descriptors();
   send_with(peer, "more", 3);
   loop_.settle();
-  EXPECT_EQ(open_fds(), before);
+  EXPECT_EQ(open_descriptors(), before);
 }
 
 TEST_F(ServerTest, turns_clients_away_when_no_descriptor_is_left_without_spinning) {

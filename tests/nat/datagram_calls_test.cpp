@@ -26,7 +26,7 @@ class Calls : public testing::Test {
     const auto ip = Ipv4Packet::parse(packet).value();
     const auto udp = UdpDatagram::parse(ip.payload()).value();
     EXPECT_TRUE(upper_checksum_ok(ip, ip_protocol::kUdp, udp.bytes()));
-    EXPECT_EQ(Endpoint(ip.destination(), udp.destination_port()), kGuest);
+    EXPECT_EQ((Endpoint{ip.destination(), udp.destination_port()}), kGuest);
     EXPECT_EQ(as_text(udp.payload()), payload);
     return Endpoint{ip.source(), udp.source_port()};
   }

@@ -2,12 +2,12 @@
 // for every question. The seed is printed; VNET_SEED repeats a run.
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <string>
 
 #include "egress_testing.hpp"
+#include "tests/support/seed.hpp"
 
 namespace vnet::nat {
 namespace {
@@ -217,13 +217,8 @@ class Dice {
   Random random_;
 };
 
-std::uint64_t seed() {
-  const char* text = std::getenv("VNET_SEED");
-  return text != nullptr ? std::strtoull(text, nullptr, 0) : 20260727;
-}
-
 TEST(EgressModel, AgreesWithASlowModelOverRandomRulesAndDestinations) {
-  const std::uint64_t start = seed();
+  const std::uint64_t start = vnet::test::seed();
   std::cout << "VNET_SEED=" << start << '\n';
   Dice dice{start};
   std::array<std::size_t, kEgressVerdicts.size()> seen{};

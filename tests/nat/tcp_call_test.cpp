@@ -100,19 +100,19 @@ TEST_F(Calling, AFlowInUseIsRefused) {
   EXPECT_EQ(bench.flows(), 1U);
 }
 
-const Endpoint kGuest{ip4("192.168.127.2"), 40'000};
+const Endpoint kCalled{ip4("192.168.127.2"), 40'000};
 
 TEST_F(Calling, TheGuestSeesTheRealClientWhereItsAnswersComeThisWay) {
   const Endpoint real{ip4("203.0.113.7"), 80};
-  EXPECT_EQ(bench.egress.client_for(real, kGuest), real);
+  EXPECT_EQ(bench.egress.client_for(real, kCalled), real);
 }
 
 TEST_F(Calling, AClientThatTheGuestCannotAnswerIsTheHostAlias) {
   const Endpoint alias{ip4("192.168.127.254"), 50'000};
-  EXPECT_EQ(bench.egress.client_for(Endpoint{ip4("127.0.0.1"), 50'000}, kGuest), alias);
-  EXPECT_EQ(bench.egress.client_for(Endpoint{ip4("192.168.127.9"), 50'000}, kGuest), alias) << "it is inside";
-  EXPECT_EQ(bench.egress.client_for(Endpoint{ip6("2001:db8::1"), 50'000}, kGuest), alias) << "another family";
-  const auto of_a_path = bench.egress.client_for(std::nullopt, kGuest);
+  EXPECT_EQ(bench.egress.client_for(Endpoint{ip4("127.0.0.1"), 50'000}, kCalled), alias);
+  EXPECT_EQ(bench.egress.client_for(Endpoint{ip4("192.168.127.9"), 50'000}, kCalled), alias) << "it is inside";
+  EXPECT_EQ(bench.egress.client_for(Endpoint{ip6("2001:db8::1"), 50'000}, kCalled), alias) << "another family";
+  const auto of_a_path = bench.egress.client_for(std::nullopt, kCalled);
   ASSERT_TRUE(of_a_path);
   EXPECT_EQ(of_a_path->address, alias.address);
   EXPECT_GE(of_a_path->port, 49'152);
@@ -125,11 +125,11 @@ TEST_F(Calling, WithoutAnAliasOfItsFamilyItIsTheGateway) {
 
 TEST_F(Calling, APortInUseIsNotTakenTwice) {
   const Endpoint loopback{ip4("127.0.0.1"), 50'000};
-  const auto first = bench.egress.client_for(loopback, kGuest);
+  const auto first = bench.egress.client_for(loopback, kCalled);
   const FlowId id = bench.egress.new_id();
-  ASSERT_TRUE(bench.egress.call(id, *first, kGuest, bench.guest, bench.host.accept(id, *first), bench.now));
-  EXPECT_TRUE(bench.egress.carries({first->address, kGuest.address, first->port, kGuest.port}));
-  const auto second = bench.egress.client_for(loopback, kGuest);
+  ASSERT_TRUE(bench.egress.call(id, *first, kCalled, bench.guest, bench.host.accept(id, *first), bench.now));
+  EXPECT_TRUE(bench.egress.carries({first->address, kCalled.address, first->port, kCalled.port}));
+  const auto second = bench.egress.client_for(loopback, kCalled);
   ASSERT_TRUE(second);
   EXPECT_NE(second->port, first->port);
 }

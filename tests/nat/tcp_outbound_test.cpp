@@ -10,7 +10,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::uint32_t kMss = 1000;
+constexpr std::uint32_t kPeerMss = 1000;
 
 /// Positions count from the first byte; the guest's numbers do not matter here.
 class Outbound : public testing::Test {
@@ -20,7 +20,7 @@ class Outbound : public testing::Test {
   void open(bool selective, std::size_t window = 65'535) {
     out.sent(kIsn, 1, now);
     (void)out.on_ack({.acknowledgment = kIsn + 1, .sequence = 1}, now);
-    out.open({.mss = kMss, .selective = selective, .window = window, .sequence = 1});
+    out.open({.mss = kPeerMss, .selective = selective, .window = window, .sequence = 1});
   }
   [[nodiscard]] static std::uint32_t at(std::uint32_t position) { return kIsn + 1 + position; }
   /// Sends what may go, up to `most` segments, as (position, bytes).
@@ -29,7 +29,7 @@ class Outbound : public testing::Test {
     while (gone.size() < most) {
       const TcpOutbound::Run run = out.next_run();
       if (run.bytes == 0) break;
-      const std::size_t bytes = std::min<std::size_t>(run.bytes, kMss);
+      const std::size_t bytes = std::min<std::size_t>(run.bytes, kPeerMss);
       gone.emplace_back(run.sequence - at(0), bytes);
       out.sent(run.sequence, bytes, now);
     }

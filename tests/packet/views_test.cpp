@@ -12,8 +12,8 @@ namespace {
 
 using namespace network::test;
 
-const Way4 kWay4{mac(1), mac(2), ip4("10.0.0.1"), ip4("10.0.0.2")};
-const Way6 kWay6{mac(1), mac(2), ip6("fd00::1"), ip6("fd00::2")};
+const Way4 kHop4{mac(1), mac(2), ip4("10.0.0.1"), ip4("10.0.0.2")};
+const Way6 kHop6{mac(1), mac(2), ip6("fd00::1"), ip6("fd00::2")};
 
 /// The packet inside of a frame.
 Bytes packet_of(const Bytes& frame) { return {frame.begin() + 14, frame.end()}; }
@@ -99,13 +99,13 @@ class Ipv4View : public testing::Test {
     set16(bytes, 10, slow_checksum(ByteView{bytes}.first(header)));
     return Ipv4Packet::parse(bytes);
   }
-  Bytes bytes_ = packet_of(ipv4(kWay4, 17, Bytes(100, 1), 0));
+  Bytes bytes_ = packet_of(ipv4(kHop4, 17, Bytes(100, 1), 0));
 };
 
 TEST_F(Ipv4View, Rfc791FieldsAndTruncation) {
   const auto packet = Ipv4Packet::parse(bytes_).value();
-  EXPECT_EQ(packet.source(), kWay4.source);
-  EXPECT_EQ(packet.destination(), kWay4.destination);
+  EXPECT_EQ(packet.source(), kHop4.source);
+  EXPECT_EQ(packet.destination(), kHop4.destination);
   EXPECT_EQ(packet.protocol(), 17);
   EXPECT_EQ(packet.ttl(), 64);
   EXPECT_EQ(packet.identification(), 0x1234);
@@ -155,13 +155,13 @@ TEST_F(Ipv4View, Fragments) {
   EXPECT_EQ(parse_with(bytes_, 6, 0x1f)->fragment_offset(), 0x1f00U * 8);
 }
 
-Bytes ipv6_packet(std::uint8_t next, const Bytes& payload) { return packet_of(ipv6(kWay6, next, payload)); }
+Bytes ipv6_packet(std::uint8_t next, const Bytes& payload) { return packet_of(ipv6(kHop6, next, payload)); }
 
 TEST(Ipv6View, Rfc8200FieldsAndTruncation) {
   const Bytes bytes = ipv6_packet(17, Bytes(30, 1));
   const auto packet = Ipv6Packet::parse(bytes).value();
-  EXPECT_EQ(packet.source(), kWay6.source);
-  EXPECT_EQ(packet.destination(), kWay6.destination);
+  EXPECT_EQ(packet.source(), kHop6.source);
+  EXPECT_EQ(packet.destination(), kHop6.destination);
   EXPECT_EQ(packet.protocol(), 17);
   EXPECT_EQ(packet.hop_limit(), 64);
   EXPECT_EQ(packet.payload().size(), 30U);
@@ -210,7 +210,7 @@ TEST(Ipv6View, TheWalkEndsAtAFragment) {
 }
 
 TEST(UdpView, Rfc768LengthsAndChecksum) {
-  const Bytes good = with_checksum(kWay4, 17, udp_header(1234, 53, text_bytes("payload")), 6);
+  const Bytes good = with_checksum(kHop4, 17, udp_header(1234, 53, text_bytes("payload")), 6);
   const auto datagram = UdpDatagram::parse(good).value();
   EXPECT_EQ(datagram.source_port(), 1234);
   EXPECT_EQ(datagram.destination_port(), 53);
@@ -226,7 +226,7 @@ TEST(UdpView, Rfc768LengthsAndChecksum) {
 }
 
 TEST(UdpView, AnUpperChecksumCoversAddressesProtocolAndEveryByte) {
-  const Bytes frame = udp(kWay6, 1, 2, text_bytes("odd"));
+  const Bytes frame = udp(kHop6, 1, 2, text_bytes("odd"));
   const auto check = [](const Bytes& bytes) {
     const Bytes inner = packet_of(bytes);
     const auto packet = Ipv6Packet::parse(inner).value();

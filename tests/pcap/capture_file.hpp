@@ -22,6 +22,7 @@
 
 #include "packet/bytes.hpp"
 #include "pcap/block.hpp"
+#include "pcap/writer.hpp"
 
 namespace vnet::capture {
 
@@ -51,6 +52,8 @@ class TemporaryFolder {
 };
 
 using Bytes = std::vector<std::uint8_t>;
+
+inline constexpr InterfaceId kAlice{1};
 
 [[nodiscard]] inline Bytes read_file(const std::string& path) {
   std::ifstream file{path, std::ios::binary};

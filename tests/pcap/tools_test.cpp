@@ -14,9 +14,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr InterfaceId kAlice{1};
-
-std::unique_ptr<Writer> create(Options options) {
+std::unique_ptr<Writer> create_example(Options options) {
   auto writer = Writer::create(std::move(options));
   if (!writer) throw std::runtime_error(writer.error());
   (*writer)->add_interface(InterfaceId{0}, "gateway", "gateway of lan");
@@ -26,7 +24,7 @@ std::unique_ptr<Writer> create(Options options) {
 
 /// Three packets, one of them dropped, and an event.
 void record_example(const std::string& path) {
-  const auto writer = create({.path = path, .filter = "arp", .application = "vnetd 0.1.0"});
+  const auto writer = create_example({.path = path, .filter = "arp", .application = "vnetd 0.1.0"});
   writer->record(kAlice, Direction::inbound, arp_request(), kStart);
   writer->record(InterfaceId{0}, Direction::outbound, arp_request(), start_plus(1000), DropReason::queue_full);
   writer->note(kAlice, "link down", start_plus(2000));
@@ -113,7 +111,7 @@ TEST(Tools, CaptureIsReadableAfterKill9) {
   const std::string path = folder / "run.pcapng";
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto writer = create({.path = path});
+    const auto writer = create_example({.path = path});
     for (int i = 0; i < 1000; ++i) writer->record(kAlice, Direction::inbound, arp_request(), start_plus(i));
     if (!eventually([&] { return writer->counters().written == 1000; })) ::_exit(1);
     ::kill(::getpid(), SIGKILL);
@@ -132,7 +130,7 @@ TEST(Tools, KillInTheMidstOfTrafficCostsAtMostTheLastBlock) {
   const std::string path = folder / "run.pcapng";
   const pid_t child = ::fork();
   if (child == 0) {
-    const auto writer = create({.path = path});
+    const auto writer = create_example({.path = path});
     for (int i = 0;; ++i) {
       writer->record(kAlice, Direction::inbound, arp_request(), start_plus(i));
       if (writer->counters().written > 20'000) ::kill(::getpid(), SIGKILL);

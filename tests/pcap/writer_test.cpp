@@ -17,7 +17,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 
 constexpr InterfaceId kGateway{0};
-constexpr InterfaceId kAlice{1};
 constexpr InterfaceId kBob{2};
 
 std::unique_ptr<Writer> create(Options options) {

@@ -4,12 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <set>
 
 #include "dhcp_guest.hpp"
+#include "tests/support/seed.hpp"
 
 namespace vnet::sim {
 namespace {
@@ -27,11 +27,6 @@ constexpr std::size_t kMaxSlots = 5;
 constexpr std::uint64_t kGatewayBase = 0x52ee00000000U;
 
 bool is_gateway(std::uint64_t address) { return address >> 32U == kGatewayBase >> 32U; }
-
-std::uint64_t seed() {
-  const char* text = std::getenv("VNET_SEED");
-  return text != nullptr ? std::strtoull(text, nullptr, 0) : 20261122;
-}
 
 /// The network with the number `id`, which no other ever has; its gateway's MAC address tells it.
 NetworkConfig network(std::uint64_t id) {
@@ -81,7 +76,7 @@ class Ledger final : public network::FrameObserver {
 class RandomChange : public testing::Test {
  protected:
   RandomChange() : sim_{{network(0), network(1), network(2)}, {}, 1}, ids_{0, 1, 2} {
-    std::cout << "VNET_SEED=" << seed() << '\n';
+    std::cout << "VNET_SEED=" << vnet::test::seed() << '\n';
     sim_.fabric.set_observer(&ledger_);
     for (std::size_t i = 0; i < kGuests; ++i) {
       Client& client = sim_.plug(mac(i), i % 3);
@@ -278,7 +273,7 @@ class RandomChange : public testing::Test {
     }
   }
 
-  Random random_{seed()};
+  Random random_{vnet::test::seed()};
   Ledger ledger_;
   Simulation sim_;
   std::vector<std::uint64_t> ids_;  ///< by slot, which network is there

@@ -3,12 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <set>
 
 #include "dhcp_guest.hpp"
+#include "tests/support/seed.hpp"
 
 namespace vnet::sim {
 namespace {
@@ -22,11 +22,6 @@ using network::test::plain;
 
 constexpr std::size_t kNetworks = 2;
 constexpr std::size_t kNics = 12;
-
-std::uint64_t seed() {
-  const char* text = std::getenv("VNET_SEED");
-  return text != nullptr ? std::strtoull(text, nullptr, 0) : 20260727;
-}
 
 /// A network whose gateway says nothing by itself.
 NetworkConfig quiet(std::uint64_t number) {
@@ -102,7 +97,7 @@ class Model {
 class RandomTraffic : public testing::Test {
  protected:
   RandomTraffic() : sim_{{quiet(0), quiet(1)}, nics(), 1} {
-    std::cout << "VNET_SEED=" << seed() << '\n';
+    std::cout << "VNET_SEED=" << vnet::test::seed() << '\n';
     for (std::size_t i = 0; i < kNics; ++i) {
       clients_.push_back(&sim_.plug(mac(i)));
       model_.attached[i] = model_.up[i] = true;
@@ -166,7 +161,7 @@ class RandomTraffic : public testing::Test {
     delivered_ += verdict.receivers.size();
   }
 
-  Random random_{seed()};
+  Random random_{vnet::test::seed()};
   Simulation sim_;
   std::vector<Client*> clients_;
   Model model_;
@@ -215,7 +210,7 @@ std::uint64_t run(std::uint64_t start) {
 }
 
 TEST(Determinism, TheSameSeedGivesTheSameFramesInTheSameOrder) {
-  const std::uint64_t start = seed();
+  const std::uint64_t start = vnet::test::seed();
   const std::uint64_t first = run(start);
   EXPECT_EQ(run(start), first);
   EXPECT_NE(run(start + 1), first);

@@ -2,12 +2,12 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <iostream>
 #include <map>
 #include <utility>
 
 #include "switch/mac_table.hpp"
+#include "tests/support/seed.hpp"
 
 namespace vnet::l2 {
 namespace {
@@ -96,13 +96,8 @@ class Model {
   Instant swept_{};
 };
 
-std::uint64_t seed() {
-  const char* text = std::getenv("VNET_SEED");
-  return text != nullptr ? std::strtoull(text, nullptr, 0) : 20260727;
-}
-
 TEST(MacTableModel, AgreesWithASlowModelOverRandomOperations) {
-  const std::uint64_t start = seed();
+  const std::uint64_t start = vnet::test::seed();
   std::cout << "VNET_SEED=" << start << '\n';
   Random random{start};
   MacTable table{kLimits, random.next()};
