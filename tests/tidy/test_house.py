@@ -122,6 +122,31 @@ class Files(sources.RuleTest):
                           for number, text in lines(path) if (found := re.search(rf'\b({words})\b', text))])
 
 
+class Unity(sources.RuleTest):
+    """CI compiles the files of a program many at a time (VNET_UNITY), where anonymous namespaces become one."""
+
+    ALONE = ('daemon/config_print.cpp',)  # not part of that; its CMakeLists.txt says why
+
+    def test_what_two_files_of_a_folder_define_in_private_has_two_names(self):
+        defined = re.compile(r'(?:struct|class|enum class) (?P<type>\w+)\b(?!.*;$)|.*?\b(?P<constant>k[A-Z]\w*)\b *[{=]|'
+                             r'(?P<function>[\w:<>,&* ]+ \*?&?\w+\(.*\)[ \w]*) {')
+        broken, known = [], {}
+        for path in files('*.cpp'):
+            if str(path) in self.ALONE or path.parts[:2] == ('tests', 'fuzz') or path.parts[0] == 'bench':
+                continue
+            target = room_of(path) or path.parent
+            private = False
+            for number, text in code(path):
+                private = text == 'namespace {' or private and not text.startswith('}  ')  # the comment is blank here
+                if not private or text.startswith(' ') or not (found := defined.match(text)):
+                    continue
+                name = found['type'] or found['constant'] or found['function']
+                other = known.setdefault((target, name), path)
+                if other != path:
+                    broken.append((path, number, f'`{name}` is in {other} too: share it in a header, or rename it'))
+        self.assert_none(broken)
+
+
 class Casts(sources.RuleTest):
     def test_pointers_are_cast_in_one_header_and_at_system_calls_only(self):
         paths = [path for path in in_rooms(ROOMS)
