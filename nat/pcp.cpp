@@ -6,12 +6,12 @@
 namespace vnet::nat {
 namespace {
 
-constexpr std::uint8_t kResponse = 0x80;
+constexpr std::uint8_t kPcpResponse = 0x80;
 constexpr std::uint8_t kTcp = 6;
 constexpr std::uint8_t kUdp = 17;
 constexpr std::uint8_t kMappedPrefix = 96;  // of IPv4 addresses among those of IPv6
 
-enum Opcode : std::uint8_t { kAnnounce = 0, kMap = 1, kPeer = 2 };
+enum PcpOpcode : std::uint8_t { kAnnounce = 0, kMap = 1, kPeer = 2 };
 enum OptionCode : std::uint8_t { kThirdParty = 1, kPreferFailure = 2, kFilter = 3, kFirstOptional = 128 };
 
 /// Section 5: IPv4 addresses are written as IPv6 addresses of ::ffff:0:0/96.
@@ -58,7 +58,7 @@ std::optional<NatProtocol> protocol_of(std::uint8_t number) noexcept {
 
 void Pcp::begin(std::uint8_t opcode, PcpResult result, std::uint32_t lifetime, Instant now, ByteWriter& answer) const {
   answer.u8(kVersion);
-  answer.u8(kResponse | opcode);
+  answer.u8(kPcpResponse | opcode);
   answer.u8(0);
   answer.u8(static_cast<std::uint8_t>(result));
   answer.be32(lifetime);
@@ -79,7 +79,7 @@ void Pcp::refuse(ByteView bytes, const Refusal& refusal, Instant now, ByteWriter
 }
 
 void Pcp::handle(const Endpoint& from, ByteView request, Instant now, ByteWriter& answer) {
-  if (request.size() < 2 || (request[1] & kResponse) != 0) return;
+  if (request.size() < 2 || (request[1] & kPcpResponse) != 0) return;
   if (request[0] != kVersion) return refuse(request, {PcpResult::unsupp_version}, now, answer);
   const auto read_request = read(from, request);
   if (!read_request) return refuse(request, {read_request.error()}, now, answer);

@@ -12,9 +12,6 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const Endpoint kAlice = at("192.168.1.10", 40'000);
-const Endpoint kBob = at("192.168.1.11", 40'000);
-
 Message map(unsigned opcode, unsigned inside, unsigned outside, std::uint32_t lifetime) {
   return Message().u8(0).u8(opcode).u16(0).u16(inside).u16(outside).u32(lifetime);
 }

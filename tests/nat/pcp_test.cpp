@@ -12,12 +12,10 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-const Endpoint kAlice = at("192.168.1.10", 40'000);
-const Endpoint kBob = at("192.168.1.11", 40'000);
 const Endpoint kAlice6 = at("fd00:1::a", 40'000);
 
-constexpr unsigned kTcp = 6;
-constexpr unsigned kUdp = 17;
+constexpr unsigned kPcpTcp = 6;
+constexpr unsigned kPcpUdp = 17;
 constexpr unsigned kMap = 1;
 constexpr unsigned kPeer = 2;
 
@@ -27,7 +25,7 @@ struct Ask {
   std::uint32_t lifetime = 3600;
   IpAddress client = kAlice.address;
   unsigned nonce = 7;  ///< twelve times
-  unsigned protocol = kUdp;
+  unsigned protocol = kPcpUdp;
   unsigned inside = 8080;
   unsigned outside = 0;
   IpAddress address = Ipv4Address{};
@@ -132,12 +130,12 @@ TEST_F(PcpTest, LifetimeZeroDeletes_Rfc6887_15) {
 }
 
 TEST_F(PcpTest, PortZeroDeletesAllWithThatNonce_Rfc6887_15) {
-  send({.protocol = kTcp});
-  send({.protocol = kUdp});
+  send({.protocol = kPcpTcp});
+  send({.protocol = kPcpUdp});
   send({.inside = 8081});
   send({.nonce = 9, .inside = 8082});
   send({.client = kBob.address});
-  EXPECT_EQ(result_of(send({.lifetime = 0, .protocol = kUdp, .inside = 0})), PcpResult::success);
+  EXPECT_EQ(result_of(send({.lifetime = 0, .protocol = kPcpUdp, .inside = 0})), PcpResult::success);
   EXPECT_EQ(bench.mappings.size(), 3U);
   EXPECT_EQ(result_of(send({.lifetime = 0, .protocol = 0, .inside = 0})), PcpResult::success);
   EXPECT_EQ(bench.mappings.size(), 2U);

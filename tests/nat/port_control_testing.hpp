@@ -10,6 +10,9 @@ namespace vnet::nat::test {
 
 using Bytes = std::vector<std::uint8_t>;
 
+inline const Endpoint kAlice = at("192.168.1.10", 40'000);
+inline const Endpoint kBob = at("192.168.1.11", 40'000);
+
 /// Big-endian messages, written as their RFC draws them.
 class Message {
  public:

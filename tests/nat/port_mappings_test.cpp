@@ -13,8 +13,8 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using Origin = MappingOrigin;
 
-const Endpoint kAlice = at("192.168.1.10", 8000);
-const Endpoint kBob = at("192.168.1.11", 8000);
+const Endpoint kHers = at("192.168.1.10", 8000);
+const Endpoint kHis = at("192.168.1.11", 8000);
 
 MappingError error_of(const PortMappings::Granted& granted) {
   EXPECT_FALSE(granted.has_value());
@@ -23,20 +23,20 @@ MappingError error_of(const PortMappings::Granted& granted) {
 
 TEST(PortMappings, ASuggestedPortIsGivenIfItIsFree_Rfc6886_3_3) {
   MappingBench bench;
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice, 80), 80);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers, 80), 80);
   EXPECT_EQ(bench.pins.pinned.size(), 1U);
   EXPECT_THAT(bench.take_changes(), ElementsAre("created nat-pmp 80 192.168.1.10 8000"));
 }
 
 TEST(PortMappings, WithoutAWishTheInsidePortIsGiven) {
   MappingBench bench;
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice), 8000);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers), 8000);
 }
 
 TEST(PortMappings, APortThatIsTakenBecomesADynamicOneOfTheSameParity_Rfc4787_4_2_2) {
   MappingBench bench;
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice, 81), 81);
-  const std::uint16_t other = bench.port(Origin::nat_pmp, kBob, 81);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers, 81), 81);
+  const std::uint16_t other = bench.port(Origin::nat_pmp, kHis, 81);
   EXPECT_GE(other, PortMappings::kFirstDynamicPort);
   EXPECT_EQ(other % 2, 1);
   bench.pins.in_use.insert({NatProtocol::udp, 90});
@@ -45,19 +45,19 @@ TEST(PortMappings, APortThatIsTakenBecomesADynamicOneOfTheSameParity_Rfc4787_4_2
 
 TEST(PortMappings, TheSameReplacementIsFoundAgainAfterARestart) {
   MappingBench bench;
-  bench.port(Origin::nat_pmp, kAlice, 80);
-  const std::uint16_t other = bench.port(Origin::nat_pmp, kBob, 80);
+  bench.port(Origin::nat_pmp, kHers, 80);
+  const std::uint16_t other = bench.port(Origin::nat_pmp, kHis, 80);
   bench.mappings.restart(bench.now);
-  bench.port(Origin::nat_pmp, kAlice, 80);
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kBob, 80), other);
+  bench.port(Origin::nat_pmp, kHers, 80);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHis, 80), other);
 }
 
 TEST(PortMappings, AnExactWishIsNotReplaced_Rfc6887_13_2) {
   MappingBench bench;
-  bench.port(Origin::nat_pmp, kAlice, 80);
+  bench.port(Origin::nat_pmp, kHers, 80);
   const MappingRequest request{.claim = {Origin::upnp, {}},
                                .protocol = NatProtocol::udp,
-                               .inside = kBob,
+                               .inside = kHis,
                                .suggested = 80,
                                .exact = true,
                                .by_port = true};
@@ -67,9 +67,9 @@ TEST(PortMappings, AnExactWishIsNotReplaced_Rfc6887_13_2) {
 
 TEST(PortMappings, RenewalKeepsThePortWhateverIsSuggested_Rfc6886_3_3) {
   MappingBench bench;
-  bench.port(Origin::nat_pmp, kAlice, 80, 100s);
+  bench.port(Origin::nat_pmp, kHers, 80, 100s);
   bench.wait(60s);
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice, 90, 100s), 80);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers, 90, 100s), 80);
   bench.take_changes();
   bench.wait(99s);
   EXPECT_EQ(bench.mappings.size(), 1U);
@@ -82,15 +82,15 @@ TEST(PortMappings, RenewalKeepsThePortWhateverIsSuggested_Rfc6886_3_3) {
 
 TEST(PortMappings, WhatIsOverMakesRoomEvenBeforeItsDeadlineWasMet) {
   MappingBench bench;
-  bench.port(Origin::nat_pmp, kAlice, 80, 100s);
+  bench.port(Origin::nat_pmp, kHers, 80, 100s);
   bench.now += 100s;
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kBob, 80), 80);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHis, 80), 80);
 }
 
 TEST(PortMappings, TheOtherProtocolOfAPortIsKeptForItsHost_Rfc6886_3_3) {
   MappingBench bench;
-  bench.port(Origin::nat_pmp, kAlice, 80);
-  MappingRequest request{.claim = {Origin::nat_pmp, {}}, .protocol = NatProtocol::tcp, .inside = kBob, .suggested = 80};
+  bench.port(Origin::nat_pmp, kHers, 80);
+  MappingRequest request{.claim = {Origin::nat_pmp, {}}, .protocol = NatProtocol::tcp, .inside = kHis, .suggested = 80};
   EXPECT_NE((*bench.mappings.grant(request, bench.now))->outside_port, 80);
   request.inside = at("192.168.1.10", 9);
   EXPECT_EQ((*bench.mappings.grant(request, bench.now))->outside_port, 80);
@@ -98,8 +98,8 @@ TEST(PortMappings, TheOtherProtocolOfAPortIsKeptForItsHost_Rfc6886_3_3) {
 
 TEST(PortMappings, WhoAsksBySeveralProtocolsHasOnePort) {
   MappingBench bench;
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice, 80, 10s), 80);
-  EXPECT_EQ(bench.port(Origin::pcp, kAlice, 90, 20s), 80);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers, 80, 10s), 80);
+  EXPECT_EQ(bench.port(Origin::pcp, kHers, 90, 20s), 80);
   EXPECT_EQ(bench.mappings.size(), 2U);
   bench.wait(15s);
   EXPECT_EQ(bench.pins.pinned.size(), 1U) << "pinned until the last one ends";
@@ -109,18 +109,18 @@ TEST(PortMappings, WhoAsksBySeveralProtocolsHasOnePort) {
 
 TEST(PortMappings, AnEndpointThatHasSentKeepsItsPort_Rfc6887_11_3) {
   MappingBench bench;
-  bench.pins.current[text(kAlice)] = 50'001;
-  EXPECT_EQ(bench.port(Origin::pcp, kAlice, 80), 50'001);
+  bench.pins.current[text(kHers)] = 50'001;
+  EXPECT_EQ(bench.port(Origin::pcp, kHers, 80), 50'001);
 }
 
 TEST(PortMappings, PcpProtectsItsMappingsByTheNonce_Rfc6887_11_3) {
   MappingBench bench;
-  MappingRequest request{.claim = {Origin::pcp, {1}}, .protocol = NatProtocol::udp, .inside = kAlice};
+  MappingRequest request{.claim = {Origin::pcp, {1}}, .protocol = NatProtocol::udp, .inside = kHers};
   const auto granted = bench.mappings.grant(request, bench.now);
   ASSERT_TRUE(granted);
   const MappingClaim other{Origin::pcp, {2}};
   EXPECT_FALSE(bench.mappings.remove(**granted, other, bench.now));
-  bench.mappings.remove_all(kAlice.address, other, std::nullopt, bench.now);
+  bench.mappings.remove_all(kHers.address, other, std::nullopt, bench.now);
   EXPECT_EQ(bench.mappings.size(), 1U);
   request.claim = other;
   EXPECT_EQ(error_of(bench.mappings.grant(request, bench.now)), MappingError::not_authorized);
@@ -130,13 +130,13 @@ TEST(PortMappings, PcpProtectsItsMappingsByTheNonce_Rfc6887_11_3) {
 
 TEST(PortMappings, WhatTheConfigHasMappedIsGrantedAgainAndNeverTakenAway) {
   MappingBench bench;
-  EXPECT_EQ(bench.port(Origin::config, kAlice, 80), 80);
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice, 90), 80);
-  bench.mappings.forget_guest(kAlice.address, bench.now);
+  EXPECT_EQ(bench.port(Origin::config, kHers, 80), 80);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers, 90), 80);
+  bench.mappings.forget_guest(kHers.address, bench.now);
   bench.mappings.restart(bench.now);
   EXPECT_EQ(bench.mappings.size(), 1U);
   EXPECT_EQ(bench.pins.pinned.size(), 1U);
-  EXPECT_NE(bench.port(Origin::nat_pmp, kBob, 80), 80);
+  EXPECT_NE(bench.port(Origin::nat_pmp, kHis, 80), 80);
 }
 
 TEST(PortMappings, OnlyHostsInsideHaveMappings) {
@@ -151,7 +151,7 @@ TEST(PortMappings, OnlyHostsInsideHaveMappings) {
 TEST(PortMappings, WithoutAnOutsideAddressThereAreNone_Rfc6886_3_5) {
   MappingBench bench;
   bench.pins.outside = std::nullopt;
-  EXPECT_EQ(error_of(bench.ask(Origin::nat_pmp, kAlice)), MappingError::no_address);
+  EXPECT_EQ(error_of(bench.ask(Origin::nat_pmp, kHers)), MappingError::no_address);
 }
 
 TEST(PortMappings, LimitsRefuseTheNewcomer) {
@@ -159,10 +159,10 @@ TEST(PortMappings, LimitsRefuseTheNewcomer) {
   config.limits = {.in_all = 5, .per_guest = 3, .filters = 2};
   MappingBench bench{config};
   for (std::uint16_t port = 1; port <= 3; ++port) EXPECT_EQ(bench.port(Origin::pcp, at("192.168.1.10", port)), port);
-  EXPECT_EQ(error_of(bench.ask(Origin::pcp, kAlice)), MappingError::guest_full);
+  EXPECT_EQ(error_of(bench.ask(Origin::pcp, kHers)), MappingError::guest_full);
   EXPECT_EQ(bench.port(Origin::pcp, at("192.168.1.10", 2)), 2) << "renewal needs no room";
   EXPECT_EQ(bench.port(Origin::config, at("192.168.1.10", 4)), 4) << "the config's do not count";
-  EXPECT_EQ(bench.port(Origin::pcp, kBob), 8000);
+  EXPECT_EQ(bench.port(Origin::pcp, kHis), 8000);
   EXPECT_EQ(error_of(bench.ask(Origin::pcp, at("192.168.1.12", 9))), MappingError::full);
 }
 
@@ -171,17 +171,17 @@ TEST(PortMappings, OneToOneGivesTheHostItsOwnPortsAndOthersNone) {
   config.ipv4 = PortSharing::one_host;
   config.one_to_one_host = Ipv4Address{192, 168, 1, 10};
   MappingBench bench{config};
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kAlice, 80), 8000);
-  EXPECT_EQ(error_of(bench.ask(Origin::nat_pmp, kBob, 80)), MappingError::not_authorized);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHers, 80), 8000);
+  EXPECT_EQ(error_of(bench.ask(Origin::nat_pmp, kHis, 80)), MappingError::not_authorized);
 }
 
 TEST(PortMappings, OneToOneWithoutANameGoesByWhomTheTranslatorLetsHaveAPort) {
   PortMappingsConfig config = MappingBench::home();
   config.ipv4 = PortSharing::one_host;
   MappingBench bench{config};
-  bench.pins.only = kBob.address;
-  EXPECT_EQ(error_of(bench.ask(Origin::nat_pmp, kAlice)), MappingError::not_authorized);
-  EXPECT_EQ(bench.port(Origin::nat_pmp, kBob), 8000);
+  bench.pins.only = kHis.address;
+  EXPECT_EQ(error_of(bench.ask(Origin::nat_pmp, kHers)), MappingError::not_authorized);
+  EXPECT_EQ(bench.port(Origin::nat_pmp, kHis), 8000);
 }
 
 TEST(PortMappings, HostsWithAddressesOfTheirOwnDoNotContend_Rfc6887_2_2) {
@@ -196,15 +196,15 @@ TEST(PortMappings, HostsWithAddressesOfTheirOwnDoNotContend_Rfc6887_2_2) {
 
 TEST(PortMappings, FiltersAddUpOnceEach_Rfc6887_13_3) {
   MappingBench bench;
-  MappingRequest request{.claim = {Origin::pcp, {}}, .protocol = NatProtocol::udp, .inside = kAlice};
+  MappingRequest request{.claim = {Origin::pcp, {}}, .protocol = NatProtocol::udp, .inside = kHers};
   request.filters = {{Ipv4Prefix{Ipv4Address{198, 51, 100, 0}, 24}, 0}};
   ASSERT_TRUE(bench.mappings.grant(request, bench.now));
   ASSERT_TRUE(bench.mappings.grant(request, bench.now));
   request.filters = {{Ipv4Prefix{Ipv4Address{192, 0, 2, 1}, 32}, 53}};
   ASSERT_TRUE(bench.mappings.grant(request, bench.now));
-  EXPECT_EQ(bench.mappings.find(Origin::pcp, NatProtocol::udp, kAlice)->filters.size(), 2U);
+  EXPECT_EQ(bench.mappings.find(Origin::pcp, NatProtocol::udp, kHers)->filters.size(), 2U);
   const auto admits = [&](std::string_view address, std::uint16_t port) {
-    return bench.mappings.admits(NatProtocol::udp, 8000, kAlice, at(address, port));
+    return bench.mappings.admits(NatProtocol::udp, 8000, kHers, at(address, port));
   };
   EXPECT_TRUE(admits("198.51.100.9", 1));
   EXPECT_TRUE(admits("192.0.2.1", 53));
@@ -220,14 +220,13 @@ TEST(PortMappings, FiltersAddUpOnceEach_Rfc6887_13_3) {
 TEST(PortMappings, APeerIsTheOnlyOneWhomItsMappingLetsIn_Rfc6887_12) {
   MappingBench bench;
   const Endpoint peer = at("198.51.100.9", 53);
-  const MappingRequest request{
-      .claim = {Origin::pcp, {}}, .protocol = NatProtocol::udp, .inside = kAlice, .peer = peer};
+  const MappingRequest request{.claim = {Origin::pcp, {}}, .protocol = NatProtocol::udp, .inside = kHers, .peer = peer};
   ASSERT_TRUE(bench.mappings.grant(request, bench.now));
-  EXPECT_TRUE(bench.mappings.admits(NatProtocol::udp, 8000, kAlice, peer));
-  EXPECT_FALSE(bench.mappings.admits(NatProtocol::udp, 8000, kAlice, at("198.51.100.9", 54)));
-  EXPECT_EQ(bench.port(Origin::pcp, kAlice, 90), 8000) << "the same port for everybody";
-  EXPECT_TRUE(bench.mappings.admits(NatProtocol::udp, 8000, kAlice, at("198.51.100.9", 54)));
-  EXPECT_TRUE(bench.mappings.admits(NatProtocol::udp, 8001, kAlice, peer)) << "nothing here to ask";
+  EXPECT_TRUE(bench.mappings.admits(NatProtocol::udp, 8000, kHers, peer));
+  EXPECT_FALSE(bench.mappings.admits(NatProtocol::udp, 8000, kHers, at("198.51.100.9", 54)));
+  EXPECT_EQ(bench.port(Origin::pcp, kHers, 90), 8000) << "the same port for everybody";
+  EXPECT_TRUE(bench.mappings.admits(NatProtocol::udp, 8000, kHers, at("198.51.100.9", 54)));
+  EXPECT_TRUE(bench.mappings.admits(NatProtocol::udp, 8001, kHers, peer)) << "nothing here to ask";
 }
 
 TEST(PortMappings, TheEpochCountsSecondsSinceTheStateWasLost_Rfc6886_3_6) {
@@ -235,7 +234,7 @@ TEST(PortMappings, TheEpochCountsSecondsSinceTheStateWasLost_Rfc6886_3_6) {
   EXPECT_EQ(bench.mappings.epoch(bench.now), 500U) << "carried over a restart of the process";
   EXPECT_EQ(bench.mappings.epoch(bench.now + 1999ms), 501U);
   bench.now += 10s;
-  bench.port(Origin::pcp, kAlice);
+  bench.port(Origin::pcp, kHers);
   bench.take_changes();
   bench.mappings.restart(bench.now);
   EXPECT_EQ(bench.mappings.epoch(bench.now), 0U);
@@ -244,27 +243,27 @@ TEST(PortMappings, TheEpochCountsSecondsSinceTheStateWasLost_Rfc6886_3_6) {
 
 TEST(PortMappings, AMappingSurvivesTheProcessWithoutAnEvent) {
   MappingBench before;
-  const auto granted = before.ask(Origin::nat_pmp, kAlice, 80);
+  const auto granted = before.ask(Origin::nat_pmp, kHers, 80);
   ASSERT_TRUE(granted);
   const PortMapping mapping = **granted;
   MappingBench after{MappingBench::home(), 500};
   EXPECT_TRUE(after.mappings.restore(mapping, after.now));
-  EXPECT_EQ(*after.mappings.find(Origin::nat_pmp, NatProtocol::udp, kAlice), mapping);
+  EXPECT_EQ(*after.mappings.find(Origin::nat_pmp, NatProtocol::udp, kHers), mapping);
   EXPECT_THAT(after.take_changes(), IsEmpty());
   EXPECT_FALSE(after.mappings.restore(mapping, mapping.expires)) << "it is over";
 }
 
 TEST(PortMappings, AnotherKindOfNetworkKeepsWhatTheConfigMapsIfItStillFits) {
   MappingBench bench;
-  bench.port(Origin::config, kAlice, 8000);
-  bench.port(Origin::config, kBob, 80);
-  bench.port(Origin::pcp, kBob, 90);
+  bench.port(Origin::config, kHers, 8000);
+  bench.port(Origin::config, kHis, 80);
+  bench.port(Origin::pcp, kHis, 90);
   PortMappingsConfig config = MappingBench::home();
   config.ipv4 = PortSharing::one_host;
   config.one_to_one_host = Ipv4Address{192, 168, 1, 10};
   bench.mappings.reconfigure(config, bench.now);
   EXPECT_EQ(bench.mappings.size(), 1U);
-  EXPECT_NE(bench.mappings.find(Origin::config, NatProtocol::udp, kAlice), nullptr);
+  EXPECT_NE(bench.mappings.find(Origin::config, NatProtocol::udp, kHers), nullptr);
   config.limits.per_guest = 1;
   const auto restarts = bench.mappings.restarts();
   bench.mappings.reconfigure(config, bench.now);

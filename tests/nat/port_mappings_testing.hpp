@@ -13,12 +13,12 @@
 #include <vector>
 
 #include "nat/port_mappings.hpp"
+#include "tests/nat/egress_testing.hpp"
 
 namespace vnet::nat::test {
 
 using namespace std::chrono_literals;
 
-inline IpAddress ip(std::string_view text) { return parse_ip(text).value(); }
 inline Endpoint at(std::string_view address, std::uint16_t port) { return {ip(address), port}; }
 
 inline const IpAddress kOutside = Ipv4Address{203, 0, 113, 7};

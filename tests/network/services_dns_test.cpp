@@ -17,7 +17,6 @@ using dns::testing::rcode_of;
 using testing::ElementsAre;
 using testing::UnorderedElementsAre;
 
-const nat::Endpoint kGuest{Ipv4Address{203, 0, 113, 7}, 40'000};
 const nat::Endpoint kServer{Ipv4Address{52, 52, 0, 53}, 53};
 
 std::vector<dns::Record> corp() {

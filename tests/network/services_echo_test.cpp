@@ -6,10 +6,10 @@ namespace vnet::network::test {
 namespace {
 
 const IpAddress kService = Ipv4Address{52, 52, 0, 7};
-const IpAddress kGuest = Ipv4Address{203, 0, 113, 7};
+const IpAddress kVisitor = Ipv4Address{203, 0, 113, 7};
 
 bool give(DatagramService& service, std::uint16_t from, std::uint16_t to, SentDatagrams& output) {
-  return service.handle({{kGuest, from}, {kService, to}, as_bytes("hello")}, output, Instant{});
+  return service.handle({{kVisitor, from}, {kService, to}, as_bytes("hello")}, output, Instant{});
 }
 
 TEST(EchoService, Rfc862ADatagramComesBack) {
@@ -18,14 +18,14 @@ TEST(EchoService, Rfc862ADatagramComesBack) {
   EXPECT_TRUE(give(echo, 40'000, 7, output));
   const Sent sent = output.take();
   EXPECT_EQ(sent.from, (nat::Endpoint{kService, 7}));
-  EXPECT_EQ(sent.to, (nat::Endpoint{kGuest, 40'000}));
+  EXPECT_EQ(sent.to, (nat::Endpoint{kVisitor, 40'000}));
   EXPECT_EQ(text_of(sent.payload), "hello");
 }
 
 TEST(EchoService, Rfc862AnEmptyDatagramComesBack) {
   EchoService echo;
   SentDatagrams output;
-  EXPECT_TRUE(echo.handle({{kGuest, 40'000}, {kService, 7}, {}}, output, Instant{}));
+  EXPECT_TRUE(echo.handle({{kVisitor, 40'000}, {kService, 7}, {}}, output, Instant{}));
   EXPECT_TRUE(output.take().payload.empty());
 }
 

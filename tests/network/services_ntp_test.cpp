@@ -7,8 +7,7 @@ namespace {
 
 constexpr std::uint64_t kSecond = std::uint64_t{1} << 32U;
 
-const nat::Endpoint kServer{Ipv4Address{52, 52, 0, 10}, 123};
-const nat::Endpoint kGuest{Ipv4Address{203, 0, 113, 7}, 40'000};
+const nat::Endpoint kClock{Ipv4Address{52, 52, 0, 10}, 123};
 
 WallTime wall(std::int64_t seconds, std::int64_t nanoseconds = 0) {
   return WallTime{std::chrono::seconds{seconds} + std::chrono::nanoseconds{nanoseconds}};
@@ -27,7 +26,7 @@ class NtpServiceTest : public testing::Test {
  protected:
   SentDatagrams give(const Bytes& bytes, Instant now = Instant{}) {
     SentDatagrams output;
-    EXPECT_TRUE(service.handle({kGuest, kServer, bytes}, output, now));
+    EXPECT_TRUE(service.handle({kGuest, kClock, bytes}, output, now));
     return output;
   }
 
@@ -47,7 +46,7 @@ TEST(NtpTimestamp, Rfc5905CountsFrom1900In32Bits) {
 
 TEST_F(NtpServiceTest, Rfc5905AnswersAClient) {
   const Sent sent = give(request(), Instant{2s}).take();
-  EXPECT_EQ(sent.from, kServer);
+  EXPECT_EQ(sent.from, kClock);
   EXPECT_EQ(sent.to, kGuest);
   ByteReader in{sent.payload};
   EXPECT_EQ(int{in.u8()}, 0x24) << "no leap second, version 4, server";
@@ -96,7 +95,7 @@ TEST_F(NtpServiceTest, WhatFollowsTheHeaderIsNotLookedAt) {
 
 TEST_F(NtpServiceTest, NobodyListensElsewhere) {
   SentDatagrams output;
-  EXPECT_FALSE(service.handle({kGuest, {kServer.address, 124}, request()}, output, Instant{}));
+  EXPECT_FALSE(service.handle({kGuest, {kClock.address, 124}, request()}, output, Instant{}));
 }
 
 TEST(ServiceHostNtp, WithoutAClockTheYearIs1970) {
@@ -104,8 +103,8 @@ TEST(ServiceHostNtp, WithoutAClockTheYearIs1970) {
   SentDatagrams output;
   Bench bench;
   ServiceHost host{
-      {.name = "ntp.test", .addresses = {kServer.address}, .kind = ServiceKind::ntp}, 1500, random, output, bench};
-  EXPECT_TRUE(host.handle_udp({kGuest, kServer, request()}, Instant{1h}));
+      {.name = "ntp.test", .addresses = {kClock.address}, .kind = ServiceKind::ntp}, 1500, random, output, bench};
+  EXPECT_TRUE(host.handle_udp({kGuest, kClock, request()}, Instant{1h}));
   EXPECT_EQ(load_be<std::uint64_t>(output.take().payload.data() + 40), ntp_timestamp(wall(3600)));
 }
 

@@ -9,7 +9,6 @@ namespace {
 
 using testing::ElementsAre;
 
-const nat::Endpoint kGuest{Ipv4Address{203, 0, 113, 7}, 40'000};
 const nat::Endpoint kCollector{Ipv4Address{52, 52, 0, 9}, 514};
 
 SyslogMessage read(std::string_view text) { return read_syslog(as_bytes(text)); }

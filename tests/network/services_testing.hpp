@@ -15,6 +15,8 @@ namespace vnet::network::test {
 
 using Bytes = std::vector<std::uint8_t>;
 
+inline const nat::Endpoint kGuest{Ipv4Address{203, 0, 113, 7}, 40'000};
+
 inline Bytes from_hex(std::string_view text) {
   Bytes bytes;
   std::string digits;

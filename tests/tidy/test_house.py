@@ -128,7 +128,7 @@ class Unity(sources.RuleTest):
     ALONE = ('daemon/config_print.cpp',)  # not part of that; its CMakeLists.txt says why
 
     def test_what_two_files_of_a_folder_define_in_private_has_two_names(self):
-        defined = re.compile(r'(?:struct|class|enum class) (?P<type>\w+)\b(?!.*;$)|.*?\b(?P<constant>k[A-Z]\w*)\b *[{=]|'
+        defined = re.compile(r'(?:struct|class|enum|enum class) (?P<type>\w+)\b(?!.*;$)|.*?\b(?P<constant>k[A-Z]\w*)\b *[{=]|'
                              r'(?P<function>[\w:<>,&* ]+ \*?&?\w+\(.*\)[ \w]*) {')
         broken, known = [], {}
         for path in files('*.cpp'):
