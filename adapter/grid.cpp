@@ -14,12 +14,12 @@
 namespace vnet::adapter {
 namespace {
 
-struct CloseFile {
+struct ClosePage {
   void operator()(std::FILE* file) const { (void)std::fclose(file); }
 };
 
 bool write_file(const std::string& path, const std::string& text) {
-  std::unique_ptr<std::FILE, CloseFile> file{std::fopen(path.c_str(), "we")};
+  std::unique_ptr<std::FILE, ClosePage> file{std::fopen(path.c_str(), "we")};
   if (!file) return false;
   const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
   return std::fclose(file.release()) == 0 && written;

@@ -29,28 +29,28 @@ constexpr std::array kPresets = {
     Preset{"cgnat", "an easy NAT behind a carrier's, which is easy, too"},
 };
 
-struct Member {
+struct NatMember {
   enum class Kind { text, whole, truth };
   const char* name;
   Kind kind;
   const char* meaning;
 };
 
-constexpr std::array kMembers = {
-    Member{"preset", Member::Kind::text, "the NAT that it is like, but for the rest"},
-    Member{"mapping", Member::Kind::text, "whether the outside port depends on the destination"},
-    Member{"filtering", Member::Kind::text, "from whom packets may come back"},
-    Member{"ports", Member::Kind::text, "preserve, random or sequential"},
-    Member{"hairpin", Member::Kind::truth, "whether guests reach each other by outside addresses"},
-    Member{"inbound_refresh", Member::Kind::truth, "whether packets from outside keep a mapping"},
-    Member{"udp_timeout_s", Member::Kind::whole, "seconds that a UDP mapping stays unused"},
-    Member{"icmp_timeout_s", Member::Kind::whole, "seconds that a mapping of a ping stays unused"},
-    Member{"tcp_established_timeout_s", Member::Kind::whole, "seconds that a connection may be silent"},
-    Member{"tcp_transitory_timeout_s", Member::Kind::whole, "seconds that it may take to open or close"},
-    Member{"ipv6", Member::Kind::text, "routed, nptv6 or nat66"},
-    Member{"firewall", Member::Kind::truth, "whether IPv6 comes in only as an answer"},
-    Member{"behind", Member::Kind::text, "the network whose NAT it stands behind"},
-    Member{"host", Member::Kind::text, "of one2one: the guest with the outside address"},
+constexpr std::array kNatMembers = {
+    NatMember{"preset", NatMember::Kind::text, "the NAT that it is like, but for the rest"},
+    NatMember{"mapping", NatMember::Kind::text, "whether the outside port depends on the destination"},
+    NatMember{"filtering", NatMember::Kind::text, "from whom packets may come back"},
+    NatMember{"ports", NatMember::Kind::text, "preserve, random or sequential"},
+    NatMember{"hairpin", NatMember::Kind::truth, "whether guests reach each other by outside addresses"},
+    NatMember{"inbound_refresh", NatMember::Kind::truth, "whether packets from outside keep a mapping"},
+    NatMember{"udp_timeout_s", NatMember::Kind::whole, "seconds that a UDP mapping stays unused"},
+    NatMember{"icmp_timeout_s", NatMember::Kind::whole, "seconds that a mapping of a ping stays unused"},
+    NatMember{"tcp_established_timeout_s", NatMember::Kind::whole, "seconds that a connection may be silent"},
+    NatMember{"tcp_transitory_timeout_s", NatMember::Kind::whole, "seconds that it may take to open or close"},
+    NatMember{"ipv6", NatMember::Kind::text, "routed, nptv6 or nat66"},
+    NatMember{"firewall", NatMember::Kind::truth, "whether IPv6 comes in only as an answer"},
+    NatMember{"behind", NatMember::Kind::text, "the network whose NAT it stands behind"},
+    NatMember{"host", NatMember::Kind::text, "of one2one: the guest with the outside address"},
 };
 
 Words names_of(const auto& named) {
@@ -60,9 +60,9 @@ Words names_of(const auto& named) {
 }
 
 /// Nothing: the text is no such value.
-std::optional<Json> value_of(Member::Kind kind, const std::string& text) {
-  if (kind == Member::Kind::text) return text.empty() ? std::nullopt : std::optional<Json>{text};
-  if (kind == Member::Kind::truth) {
+std::optional<Json> value_of(NatMember::Kind kind, const std::string& text) {
+  if (kind == NatMember::Kind::text) return text.empty() ? std::nullopt : std::optional<Json>{text};
+  if (kind == NatMember::Kind::truth) {
     return text == "true" || text == "false" ? std::optional<Json>{text == "true"} : std::nullopt;
   }
   std::int64_t value = 0;
@@ -71,11 +71,11 @@ std::optional<Json> value_of(Member::Kind kind, const std::string& text) {
   return value;
 }
 
-const char* expected(Member::Kind kind) {
+const char* expected(NatMember::Kind kind) {
   switch (kind) {
-    case Member::Kind::text: return "a value";
-    case Member::Kind::whole: return "a whole number";
-    case Member::Kind::truth: return "true or false";
+    case NatMember::Kind::text: return "a value";
+    case NatMember::Kind::whole: return "a whole number";
+    case NatMember::Kind::truth: return "true or false";
   }
   return "";
 }
@@ -102,9 +102,9 @@ Command decide_nat(const std::string& where, Call call, const Words& words) {
   for (const std::string& word : words) {
     const std::size_t equals = word.find('=');
     const std::string name = word.substr(0, equals);
-    const auto* const member = std::ranges::find(kMembers, name, &Member::name);
-    if (member == kMembers.end()) {
-      Words known = names_of(kMembers);
+    const auto* const member = std::ranges::find(kNatMembers, name, &NatMember::name);
+    if (member == kNatMembers.end()) {
+      Words known = names_of(kNatMembers);
       if (words.size() == 1) known.insert(known.begin(), presets.begin(), presets.end());
       return usage(where + ": " + found_expected(in_quotes(name), "one of " + join(known)) + did_you_mean(name, known));
     }
@@ -163,7 +163,8 @@ Command decide_egress(const std::string& where, Call call, const Words& words) {
 Candidates complete_nat() {
   Candidates candidates;
   for (const Preset& preset : kPresets) candidates.words.emplace_back(preset.name, preset.meaning);
-  for (const Member& member : kMembers) candidates.words.emplace_back(std::string{member.name} + "=", member.meaning);
+  for (const NatMember& member : kNatMembers)
+    candidates.words.emplace_back(std::string{member.name} + "=", member.meaning);
   return candidates;
 }
 

@@ -3,22 +3,17 @@
 #include <algorithm>
 #include <optional>
 
+#include "network/upnp_http.hpp"
+
 namespace vnet::network {
 namespace {
 
-constexpr std::string_view kLineEnd = "\r\n";
 constexpr std::string_view kAll = "ssdp:all";
 constexpr std::string_view kRoot = "upnp:rootdevice";
 
 bool equals(std::string_view text, std::string_view lower) {
   return std::ranges::equal(
       text, lower, [](char a, char b) { return (a >= 'A' && a <= 'Z' ? static_cast<char>(a - 'A' + 'a') : a) == b; });
-}
-
-std::string_view trim(std::string_view text) {
-  const std::size_t first = text.find_first_not_of(" \t");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
 /// What an M-SEARCH looks for (1.2.2); empty: it is none.

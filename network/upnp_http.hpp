@@ -18,6 +18,15 @@
 
 namespace vnet::network {
 
+inline constexpr std::string_view kLineEnd = "\r\n";
+
+/// Without spaces and tabs at its ends.
+[[nodiscard]] inline std::string_view trim(std::string_view text) {
+  const std::size_t first = text.find_first_not_of(" \t");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t") - first + 1);
+}
+
 struct UpnpRequest {
   std::string method;
   std::string target;

@@ -8,7 +8,7 @@ namespace vnet::nat::test {
 namespace {
 
 /// One NAT for UDP and IPv4, without any idea of speed.
-class Model {
+class PlainNat {
  public:
   struct Mapping {
     Endpoint inside;
@@ -19,7 +19,7 @@ class Model {
     std::size_t born = 0;         ///< of several that would do, the oldest does
   };
 
-  explicit Model(const NatBehavior& behavior) : behavior_(behavior) {}
+  explicit PlainNat(const NatBehavior& behavior) : behavior_(behavior) {}
 
   void age(Instant now) {
     for (auto at = mappings_.begin(); at != mappings_.end();) {
@@ -147,7 +147,7 @@ class TranslatorModel : public TranslatorTest, public testing::WithParamInterfac
     std::advance(at, traffic.below(static_cast<std::uint32_t>(ports.size())));
     return *at;
   }
-  void send_out(Model& model) {
+  void send_out(PlainNat& model) {
     const Endpoint from = any_guest();
     const Endpoint to = any_remote();
     const Passed passed = out(udp(from, to));
@@ -160,7 +160,7 @@ class TranslatorModel : public TranslatorTest, public testing::WithParamInterfac
     }
     ports.insert(passed.source.port);
   }
-  void send_in(const Model& model) {
+  void send_in(const PlainNat& model) {
     const Endpoint from = any_remote();
     const std::uint16_t port = any_port();
     const Passed passed = in(udp(from, {kOutside, port}));
@@ -173,7 +173,7 @@ class TranslatorModel : public TranslatorTest, public testing::WithParamInterfac
     }
   }
   /// One pin of an endpoint at most: of several, which one is the oldest is not the model's to know.
-  void pin(Model& model) {
+  void pin(PlainNat& model) {
     const std::uint16_t port = any_port();
     const Endpoint inside = any_guest();
     if (model.has_pin_of(inside)) return;
@@ -183,7 +183,7 @@ class TranslatorModel : public TranslatorTest, public testing::WithParamInterfac
     if (may) model.pin(port, inside);
     ports.insert(port);
   }
-  void step(Model& model) {
+  void step(PlainNat& model) {
     switch (traffic.below(20)) {
       case 0: now += Duration{static_cast<std::int64_t>(traffic.below(200'000)) * 1'000'000}; break;
       case 1: later(Duration{static_cast<std::int64_t>(traffic.below(1000)) * 1'000'000}); break;
@@ -218,7 +218,7 @@ TEST_P(TranslatorModel, DoesTheSame) {
     NatBehavior behavior;
     std::tie(behavior.mapping, behavior.filtering, behavior.ports) = GetParam();
     use(config_of(behavior));
-    Model model{behavior};
+    PlainNat model{behavior};
     for (int i = 0; i < 4000 && !HasFatalFailure(); ++i) {
       SCOPED_TRACE(i);
       model.age(now);
