@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """./dev bench: what is measured, in one run. Results go to the terminal; put them into the commit.
 
-    ./dev bench [SECONDS]                      the hot path, and whole switches
+    ./dev bench [SECONDS]                      the hot path, NATs, and whole switches
     ./dev bench egress [SECONDS [TABLE...]]    egress beside its peers: see egress_bench.py; needs root, for namespaces
 """
 
@@ -19,6 +19,9 @@ def main():
     seconds = sys.argv[1] if len(sys.argv) > 1 else '1'
     print('--- the hot path without sockets (items are frames, or copies of a flooded frame)', flush=True)
     subprocess.run([BUILD / 'bench/hot_path_bench', '--benchmark_min_time=0.2'], check=True)
+    print('--- a NAT, and a datagram between homes with few and with many homes, guests and mappings', flush=True)
+    for name in ('translator_bench', 'internet_bench'):
+        subprocess.run([BUILD / 'bench' / name, '--benchmark_min_time=0.2'], check=True)
     print('--- whole switches over real sockets, CPU time per frame', flush=True)
     subprocess.run([BUILD / 'bench/switch_bench', BUILD / 'daemon/vnetd', seconds], check=True)
 

@@ -13,8 +13,8 @@
 // A network without outside addresses is not joined: its guests reach the services, by their own addresses, and what
 // its egress lets them reach, and nobody reaches them.
 //
-// Limits: kMaxTrips for one packet with all that it causes; the arena of a batch; packets held for guests that are
-// asked for, see Router; ICMP errors a second.
+// Limits: kMaxTrips, the realms that one packet and what it causes are in at a time; the arena of a batch; packets held
+// for guests that are asked for, see Router; ICMP errors a second.
 #pragma once
 
 #include <array>

@@ -45,6 +45,18 @@ IcmpError time_exceeded(const IpAddress& about, std::uint8_t code) noexcept {
   return {is_v4(about) ? icmp_type::kTimeExceeded : icmp6_type::kTimeExceeded, code};
 }
 
+/// One more realm that a packet is in, with all that it causes there.
+class Trip {
+ public:
+  explicit Trip(unsigned& trips) noexcept : trips_(trips) { ++trips_; }
+  ~Trip() { --trips_; }
+  Trip(const Trip&) = delete;
+  Trip& operator=(const Trip&) = delete;
+
+ private:
+  unsigned& trips_;
+};
+
 std::uint8_t hops_of(const Ipv4Packet& packet) noexcept { return packet.ttl(); }
 std::uint8_t hops_of(const Ipv6Packet& packet) noexcept { return packet.hop_limit(); }
 
@@ -66,7 +78,14 @@ std::optional<nat::EgressRefusal> Internet::from_guest(std::size_t network, cons
   const IpAddress to = packet.destination();
   if (vanishes(router, to)) return nat::EgressRefusal{DropReason::blackhole};
   const bool joined = is_v4(to) ? router.outside4().has_value() : router.outside6().has_value();
-  if (!joined && routes_.find(to) == nullptr) return to_egress(router, mac, packet.bytes(), now);
+  const Target* const target = routes_.find(to);
+  if (!joined && (target == nullptr || target->service == nullptr)) {
+    // It is another network's, and nobody there could answer to an address from in here.
+    if (target != nullptr && !target->for_services) {
+      return nat::EgressRefusal{DropReason::no_route, nat::unreachable(to, nat::kNetUnreachable)};
+    }
+    return to_egress(router, mac, packet.bytes(), now);
+  }
   const std::uint8_t hops = hops_of(packet);
   if (hops <= 1) return nat::EgressRefusal{DropReason::hop_limit, time_exceeded(to, kInTransit)};
   if (!packet.is_fragment()) return depart(router, mac, packet.bytes(), false, now);
@@ -126,7 +145,6 @@ std::optional<nat::EgressRefusal> Internet::depart(Router& router, const MacAddr
     return nat::EgressRefusal{DropReason::no_route, nat::unreachable(to, nat::kHostUnreachable)};
   }
   parcel->packet.decrement_hops();
-  trips_ = 0;
   Router* const* const behind = router.inside.find(to);
   const auto dropped = behind != nullptr ? come_in(**behind, *parcel, now) : go_out(router, *parcel, now);
   if (!dropped) return std::nullopt;
@@ -146,7 +164,6 @@ bool Internet::from_egress(std::size_t network, ByteView frame, Instant now) {
   const IpAddress to = v4 ? IpAddress{Ipv4Address::load(packet.data() + 16)} : Ipv6Address::load(packet.data() + 24);
   auto parcel = pack(packet);
   if (!parcel) return true;
-  trips_ = 0;
   // What egress has for a guest's own address answers what never went through the translator: a call from the host.
   if (has_inside(router.lan->settings(), to)) {
     put_frames(router, ethernet->destination(), *parcel);
@@ -157,7 +174,8 @@ bool Internet::from_egress(std::size_t network, ByteView frame, Instant now) {
 }
 
 std::optional<DropReason> Internet::travel(Router* realm, Parcel& parcel, Instant now) {
-  if (++trips_ > kMaxTrips) return DropReason::hop_limit;
+  const Trip trip{trips_};
+  if (trips_ > kMaxTrips) return DropReason::hop_limit;
   if (realm == nullptr) return cross(parcel, now);
   const IpAddress to = parcel.packet.destination();
   if (Router* const* const inner = realm->inside.find(to)) return come_in(**inner, parcel, now);
@@ -197,7 +215,8 @@ std::optional<DropReason> Internet::go_out(Router& router, Parcel& parcel, Insta
 }
 
 std::optional<DropReason> Internet::come_in(Router& router, Parcel& parcel, Instant now) {
-  if (++trips_ > kMaxTrips) return DropReason::hop_limit;
+  const Trip trip{trips_};
+  if (trips_ > kMaxTrips) return DropReason::hop_limit;
   if (const auto dropped = admit(router, parcel, now)) {
     router.drops.add(*dropped);
     return dropped;

@@ -25,6 +25,7 @@ std::string_view to_string(nat::NatProtocol protocol) {
     case nat::NatProtocol::tcp: return "tcp";
     case nat::NatProtocol::udp: return "udp";
     case nat::NatProtocol::icmp: return "icmp";
+    case nat::NatProtocol::other: return "other";
   }
   return "unknown";
 }

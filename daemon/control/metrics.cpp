@@ -203,7 +203,7 @@ bool router_drops(const MetricSources& sources, std::string_view name, std::size
     for (std::size_t i = 0; i < kDropReasonCount; ++i) {
       const auto reason = static_cast<DropReason>(i);
       if (router.drops[reason] > 0)
-        sample(out, name, labels + ",reason=" + quoted(to_string(reason)), router.drops[reason]);
+        sample(out, name, labels + ",reason=" + label_value(to_string(reason)), router.drops[reason]);
     }
   });
 }

@@ -215,7 +215,7 @@ TEST(ConfigSchema, TheManualPageNamesEveryMember) {
 
 TEST(ConfigSchema, EveryWordOfAnEnumIsReadAsItsOwnEnumerator) {
   const Json schema = Json::parse(schema_text());
-  const auto words = [&schema](const char* pointer) {
+  const auto words = [&schema](const std::string& pointer) {
     return schema.at(Json::json_pointer(pointer)).get<std::vector<std::string>>();
   };
   using testing::ElementsAreArray;

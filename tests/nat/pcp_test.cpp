@@ -40,7 +40,7 @@ struct Ask {
     return Message().u8(2).u8(opcode).u16(0).u32(lifetime).address(client).raw(body(address, outside)).bytes();
   }
   /// The success that it gets.
-  Bytes granted(std::uint32_t given, unsigned port, const IpAddress& given_address = kOutside) const {
+  Bytes granted(std::uint32_t given, unsigned port, const IpAddress& given_address = kWanAddress) const {
     return Message().u8(2).u8(0x80 | opcode).u16(0).u32(given).u32(0).zeros(12).raw(body(given_address, port)).bytes();
   }
   /// The error that it gets.

@@ -21,7 +21,7 @@ using namespace std::chrono_literals;
 
 inline Endpoint at(std::string_view address, std::uint16_t port) { return {ip(address), port}; }
 
-inline const IpAddress kOutside = Ipv4Address{203, 0, 113, 7};
+inline const IpAddress kWanAddress = Ipv4Address{203, 0, 113, 7};
 inline constexpr Instant kStart{1000s};
 
 /// Endpoints as text, so that what a test prints can be read.
@@ -55,7 +55,7 @@ class FakePins : public PortPins {
   std::set<std::pair<NatProtocol, std::uint16_t>> in_use;  ///< by flows that nobody asked for
   std::map<std::string, std::uint16_t> current;            ///< by inside endpoint
   std::optional<IpAddress> only;                           ///< the one host that may have ports
-  std::optional<IpAddress> outside = kOutside;
+  std::optional<IpAddress> outside = kWanAddress;
   bool own_ports = false;  ///< each host has an address to itself
 };
 

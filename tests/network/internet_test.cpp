@@ -106,6 +106,36 @@ TEST_F(TwoHomes, AServiceAnswersStunWithTheOutsideEndpoint) {
   EXPECT_FALSE(sim.fabric.set_service_up("nobody.test", false, "test", sim.now));
 }
 
+TEST(Internet, ANetworkWithoutAWanReachesServicesAndNobodyReachesIt) {
+  NetworkConfig lone = home(5);
+  lone.wan.reset();
+  Simulation sim{{lone, home(1, nat::behavior_of(nat::NatPreset::fullcone))}};
+  Guest alice{sim, 1, 0, "192.168.5.101"};
+  Guest bob{sim, 2, 1, "192.168.1.101"};
+  sim.fabric.set_services({{"echo.test", {ip4("3.3.3.3")}, ServiceKind::echo}}, {}, sim.now);
+  alice.send("3.3.3.3", 5000, 7, "from my own address");
+  bob.send("192.168.5.101", 6000, 5000, "there is no way in");
+  bob.send("3.3.3.3", 6000, 7, "opens a hole");
+  sim.pass(1s);
+  EXPECT_THAT(alice.take(), ElementsAre("3.3.3.3:7 from my own address"));
+  EXPECT_THAT(bob.take(), ElementsAre("3.3.3.3:7 opens a hole"));
+  alice.send("203.0.113.1", 5000, 6000, "nor out to others");
+  sim.pass(1s);
+  EXPECT_THAT(bob.take(), IsEmpty());
+  EXPECT_EQ(sim.counters(alice.client).drops_in[DropReason::no_route], 1U);
+}
+
+TEST_F(TwoHomes, ThePacketsOfManyTimersAreNotTakenForALoop) {
+  alice.send("198.51.100.77", 5000, 7000, "asks for a guest that is not there");
+  for (int i = 0; i < 200; ++i) {
+    alice.send("198.51.100.77", 5000, 7000, "again");
+    sim.pass(1s);
+  }
+  alice.send("198.51.100.10", 5000, 7000, "hello");
+  sim.pass(1s);
+  EXPECT_THAT(server.take(), ElementsAre("203.0.113.1:5000 hello"));
+}
+
 TEST_F(TwoHomes, ServicesAnswerPings) {
   sim.fabric.set_services({{"quiet.test", {ip4("3.3.3.3")}}}, {}, sim.now);
   sim.send(alice.client, ping(alice.way("3.3.3.3")));

@@ -26,7 +26,7 @@ constexpr stun::TransactionId kId{0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8
 constexpr stun::TransactionId kClassicId{0x01, 0x5b, 0x2d, 0x02, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
 
 /// A Binding request with these attributes, in hex as they are on the wire.
-Bytes request(std::string_view attributes = "", const stun::TransactionId& id = kId) {
+Bytes stun_request(std::string_view attributes = "", const stun::TransactionId& id = kId) {
   Bytes bytes = from_hex("00010000");
   bytes.insert(bytes.end(), id.begin(), id.end());
   const Bytes more = from_hex(attributes);
@@ -78,7 +78,7 @@ class StunServiceTest : public testing::Test {
 };
 
 TEST_F(StunServiceTest, Rfc8489TellsAClientItsAddress) {
-  const Exchange exchange{two, request()};
+  const Exchange exchange{two, stun_request()};
   const Message message = exchange.message();
   EXPECT_EQ(message.message_class(), stun::Class::success);
   EXPECT_EQ(message.id(), kId);
@@ -89,7 +89,7 @@ TEST_F(StunServiceTest, Rfc8489TellsAClientItsAddress) {
 }
 
 TEST_F(StunServiceTest, Rfc8489TellsItOverIpv6) {
-  const Exchange exchange{two, request(), {kB2, 3479}, kClient6};
+  const Exchange exchange{two, stun_request(), {kB2, 3479}, kClient6};
   EXPECT_EQ(address_in(exchange.message(), AttributeType::xor_mapped_address), kClient6);
   EXPECT_EQ(address_in(exchange.message(), AttributeType::other_address), (Endpoint{kB1, 3478}));
 }
@@ -98,7 +98,7 @@ TEST_F(StunServiceTest, Rfc5780NamesOriginAndOtherAddress) {
   for (const auto& [local, other] :
        {std::pair{Endpoint{kA1, 3478}, Endpoint{kA2, 3479}}, std::pair{Endpoint{kA1, 3479}, Endpoint{kA2, 3478}},
         std::pair{Endpoint{kA2, 3478}, Endpoint{kA1, 3479}}, std::pair{Endpoint{kA2, 3479}, Endpoint{kA1, 3478}}}) {
-    const Exchange exchange{two, request(), local};
+    const Exchange exchange{two, stun_request(), local};
     EXPECT_EQ(address_in(exchange.message(), AttributeType::response_origin), local);
     EXPECT_EQ(address_in(exchange.message(), AttributeType::other_address), other);
   }
@@ -111,7 +111,7 @@ TEST_F(StunServiceTest, Rfc5780ChangeRequestAnswersFromElsewhere) {
   };
   for (const Row& row : {Row{"00030004 00000000", {kA1, 3478}}, Row{"00030004 00000002", {kA1, 3479}},
                          Row{"00030004 00000004", {kA2, 3478}}, Row{"00030004 00000006", {kA2, 3479}}}) {
-    const Exchange exchange{two, request(row.attribute)};
+    const Exchange exchange{two, stun_request(row.attribute)};
     EXPECT_EQ(exchange.sent.from, row.from);
     EXPECT_EQ(address_in(exchange.message(), AttributeType::response_origin), row.from);
     EXPECT_EQ(address_in(exchange.message(), AttributeType::other_address), (Endpoint{kA2, 3479}));
@@ -119,8 +119,8 @@ TEST_F(StunServiceTest, Rfc5780ChangeRequestAnswersFromElsewhere) {
 }
 
 TEST_F(StunServiceTest, Rfc5780OneAddressHasNoOtherAndDoesNotChange) {
-  EXPECT_FALSE(Exchange(one, request()).message().find(AttributeType::other_address).has_value());
-  const Exchange exchange{one, request("00030004 00000002")};
+  EXPECT_FALSE(Exchange(one, stun_request()).message().find(AttributeType::other_address).has_value());
+  const Exchange exchange{one, stun_request("00030004 00000002")};
   EXPECT_EQ(exchange.message().message_class(), stun::Class::error);
   EXPECT_EQ(error_in(exchange.message()), 420U);
   EXPECT_EQ(text_of(*exchange.message().find(AttributeType::unknown_attributes)), (std::string{"\0\3", 2}));
@@ -129,41 +129,41 @@ TEST_F(StunServiceTest, Rfc5780OneAddressHasNoOtherAndDoesNotChange) {
 
 TEST_F(StunServiceTest, Rfc5780AThirdAddressHasNoOther) {
   StunService three{{kA1, kA2, Ipv4Address{3, 3, 3, 5}}};
-  const Exchange exchange{three, request(), {Ipv4Address{3, 3, 3, 5}, 3478}};
+  const Exchange exchange{three, stun_request(), {Ipv4Address{3, 3, 3, 5}, 3478}};
   EXPECT_FALSE(exchange.message().find(AttributeType::other_address).has_value());
-  EXPECT_EQ(address_in(Exchange(three, request()).message(), AttributeType::other_address), (Endpoint{kA2, 3479}));
+  EXPECT_EQ(address_in(Exchange(three, stun_request()).message(), AttributeType::other_address), (Endpoint{kA2, 3479}));
 }
 
 TEST_F(StunServiceTest, Rfc5780ResponsePortAimsTheAnswer) {
   for (const std::string_view attribute : {"00270004 b8750000", "00270002 b8750000"}) {
-    const Exchange exchange{two, request(attribute)};
+    const Exchange exchange{two, stun_request(attribute)};
     EXPECT_EQ(exchange.sent.to, (Endpoint{kClient.address, 0xb875}));
     EXPECT_EQ(address_in(exchange.message(), AttributeType::xor_mapped_address), kClient);
   }
 }
 
 TEST_F(StunServiceTest, Rfc5780PaddingIsAnsweredWithPadding) {
-  const Exchange exchange{two, request("00260004 00000000")};
+  const Exchange exchange{two, stun_request("00260004 00000000")};
   EXPECT_EQ(exchange.message().find(AttributeType::padding)->size(), StunService::kPaddingSize);
   EXPECT_GT(exchange.sent.payload.size() + 28, 1500U);
 }
 
 TEST_F(StunServiceTest, Rfc5780PaddingAndResponsePortExcludeEachOther) {
-  const Exchange exchange{two, request("00260004 00000000 00270004 b8750000")};
+  const Exchange exchange{two, stun_request("00260004 00000000 00270004 b8750000")};
   EXPECT_EQ(error_in(exchange.message()), 400U);
   EXPECT_EQ(exchange.sent.to, kClient);
 }
 
 TEST_F(StunServiceTest, Rfc8489BadValuesAreBadRequests) {
   for (const std::string_view attributes : {"00030000", "00030008 0000000000000000", "00270004 00000000", "00270000"}) {
-    const Exchange exchange{two, request(attributes)};
+    const Exchange exchange{two, stun_request(attributes)};
     EXPECT_EQ(error_in(exchange.message()), 400U) << attributes;
     EXPECT_FALSE(exchange.message().find(AttributeType::unknown_attributes).has_value());
   }
 }
 
 TEST_F(StunServiceTest, Rfc8489UnknownAttributesAreNamedOnce) {
-  const Exchange exchange{two, request("00240004 6e0001ff 80290008 932ff9b151263b36 7fff0000 00240004 00000000")};
+  const Exchange exchange{two, stun_request("00240004 6e0001ff 80290008 932ff9b151263b36 7fff0000 00240004 00000000")};
   EXPECT_EQ(error_in(exchange.message()), 420U);
   const auto value = exchange.message().find(AttributeType::unknown_attributes);
   EXPECT_EQ((Bytes{value->begin(), value->end()}), from_hex("0024 7fff"));
@@ -177,12 +177,12 @@ TEST_F(StunServiceTest, Rfc8489AFloodOfUnknownAttributesHasAShortAnswer) {
     std::snprintf(text.data(), text.size(), "7%03x0000", i);
     attributes += text.data();
   }
-  const Exchange exchange{two, request(attributes)};
+  const Exchange exchange{two, stun_request(attributes)};
   EXPECT_EQ(exchange.message().find(AttributeType::unknown_attributes)->size(), 2 * StunService::kMaxUnknown);
 }
 
 TEST_F(StunServiceTest, Rfc8489CredentialsAreNotLookedAt) {
-  const Exchange exchange{two, request("00060004 61626364 00080014 9aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2")};
+  const Exchange exchange{two, stun_request("00060004 61626364 00080014 9aeaa70cbfd8cb56781ef2b5b2d3f249c1b571a2")};
   EXPECT_EQ(exchange.message().message_class(), stun::Class::success);
 }
 
@@ -193,13 +193,13 @@ TEST_F(StunServiceTest, Rfc8489AFingerprintIsAnsweredWithAFingerprint) {
   const ByteView written = writer.finish();
   Bytes bytes{written.begin(), written.end()};
   EXPECT_TRUE(Exchange(two, bytes).message().has_fingerprint());
-  EXPECT_FALSE(Exchange(two, request()).message().has_fingerprint());
+  EXPECT_FALSE(Exchange(two, stun_request()).message().has_fingerprint());
   bytes.back() ^= 1;
   EXPECT_FALSE(Exchange(two, bytes).answered);
 }
 
 TEST_F(StunServiceTest, Rfc8489WhatWantsNoAnswerGetsNone) {
-  Bytes other = request();
+  Bytes other = stun_request();
   for (const std::string_view type : {"0011", "0101", "0111", "0002", "0003", "4001"}) {
     const Bytes bytes = from_hex(type);
     std::ranges::copy(bytes, other.begin());
@@ -211,7 +211,7 @@ TEST_F(StunServiceTest, Rfc8489WhatWantsNoAnswerGetsNone) {
 
 TEST_F(StunServiceTest, Rfc3489ClientsGetWhatTheyUnderstand) {
   // As stun-client 0.97 sends it.
-  const Exchange exchange{two, request("00030004 00000006", kClassicId)};
+  const Exchange exchange{two, stun_request("00030004 00000006", kClassicId)};
   const Message message = exchange.message();
   EXPECT_EQ(message.id(), kClassicId);
   EXPECT_THAT(types_of(message), ElementsAre(AttributeType::mapped_address, AttributeType::source_address,
@@ -222,19 +222,19 @@ TEST_F(StunServiceTest, Rfc3489ClientsGetWhatTheyUnderstand) {
 }
 
 TEST_F(StunServiceTest, Rfc3489AnEmptyChangeRequestIsServedByAServerOfOneAddress) {
-  EXPECT_THAT(types_of(Exchange(one, request("00030004 00000000", kClassicId)).message()),
+  EXPECT_THAT(types_of(Exchange(one, stun_request("00030004 00000000", kClassicId)).message()),
               ElementsAre(AttributeType::mapped_address, AttributeType::source_address, AttributeType::software));
 }
 
 TEST_F(StunServiceTest, Rfc3489ResponseAddressIsRefused) {
-  const Exchange exchange{two, request("00020008 0001 0035 c0000201", kClassicId)};
+  const Exchange exchange{two, stun_request("00020008 0001 0035 c0000201", kClassicId)};
   EXPECT_EQ(error_in(exchange.message()), 420U);
   EXPECT_EQ(exchange.sent.to, kClient);
 }
 
 TEST_F(StunServiceTest, NobodyListensElsewhere) {
   SentDatagrams output;
-  const Bytes bytes = request();
+  const Bytes bytes = stun_request();
   EXPECT_FALSE(two.handle({kClient, {kA1, 3480}, bytes}, output, Instant{}));
   EXPECT_FALSE(two.handle({kClient, {Ipv4Address{9, 9, 9, 9}, 3478}, bytes}, output, Instant{}));
   EXPECT_TRUE(output.sent.empty());
@@ -253,8 +253,8 @@ class StunTcpTest : public testing::Test {
 
 TEST_F(StunTcpTest, Rfc8489AnswersInTheOrderOfTheRequests) {
   StreamGuest guest{bench, StunService::kPort};
-  Bytes both = request();
-  const Bytes second = request("00240004 00000000");
+  Bytes both = stun_request();
+  const Bytes second = stun_request("00240004 00000000");
   both.insert(both.end(), second.begin(), second.end());
   guest.say(both);
   const std::string heard = guest.hear();
@@ -269,7 +269,7 @@ TEST_F(StunTcpTest, Rfc8489AnswersInTheOrderOfTheRequests) {
 
 TEST_F(StunTcpTest, Rfc8489ARequestMayComeByteByByte) {
   StreamGuest guest{bench, StunService::kPort};
-  const Bytes bytes = request("80220004 61626364");
+  const Bytes bytes = stun_request("80220004 61626364");
   for (const std::uint8_t byte : bytes) guest.say(Bytes{byte});
   EXPECT_TRUE(Message::parse(as_bytes(guest.hear())).has_value());
 }
@@ -277,7 +277,7 @@ TEST_F(StunTcpTest, Rfc8489ARequestMayComeByteByByte) {
 TEST_F(StunTcpTest, Rfc5780TheWayOfAnAnswerCannotBeChosen) {
   StreamGuest guest{bench, StunService::kPort};
   for (const std::string_view attribute : {"00030004 00000002", "00260004 00000000", "00270004 b8750000"}) {
-    guest.say(request(attribute));
+    guest.say(stun_request(attribute));
     const std::string heard = guest.hear();
     EXPECT_EQ(error_in(*Message::parse(as_bytes(heard))), 420U) << attribute;
   }
@@ -292,14 +292,14 @@ TEST_F(StunTcpTest, WhatIsNoStunEndsTheConnection) {
 
 TEST_F(StunTcpTest, ATooLongRequestEndsTheConnection) {
   StreamGuest guest{bench, StunService::kPort};
-  guest.say(request(std::string("8022f000") + std::string(2 * 0xf000, '0')));
+  guest.say(stun_request(std::string("8022f000") + std::string(2 * 0xf000, '0')));
   EXPECT_EQ(guest.hear(), "");
   EXPECT_TRUE(guest.closed());
 }
 
 TEST_F(StunTcpTest, AfterTheClientsEndComesOurs) {
   StreamGuest guest{bench, StunService::kPort};
-  guest.say(request());
+  guest.say(stun_request());
   guest.end();
   EXPECT_FALSE(guest.hear().empty());
   EXPECT_TRUE(guest.closed());
@@ -309,7 +309,7 @@ TEST_F(StunTcpTest, AfterTheClientsEndComesOurs) {
 TEST_F(StunTcpTest, AClientThatDoesNotReadIsNotReadFrom) {
   bench.flow.local_port = StunService::kPort;
   bench.connect(0);
-  const Bytes bytes = request();
+  const Bytes bytes = stun_request();
   std::uint32_t next = 1;
   for (int i = 0; i < 10'000 && bench.out.size() < 100'000; ++i) {
     bench.in({.seq = next, .ack = 1, .window = 0, .data = text_of(bytes)});
@@ -335,7 +335,7 @@ TEST(ServiceHost, ServesStunByConfig) {
   NoSegments segments;
   ServiceHost host{
       {.name = "stun.test", .addresses = {kA1, kA2}, .kind = ServiceKind::stun}, 1500, random, output, segments};
-  const Bytes bytes = request();
+  const Bytes bytes = stun_request();
   EXPECT_TRUE(host.handle_udp({kClient, {kA1, 3478}, bytes}, Instant{}));
   EXPECT_EQ(output.sent.size(), 1U);
   EXPECT_FALSE(host.handle_udp({kClient, {kA1, 53}, bytes}, Instant{}));

@@ -10,7 +10,7 @@ namespace {
 
 constexpr Duration kAWhile = 5s;
 
-Ipv4Address ip4(std::string_view text) { return Ipv4Address::parse(text).value(); }
+Ipv4Address v4(std::string_view text) { return Ipv4Address::parse(text).value(); }
 Endpoint endpoint(std::string_view text) { return parse_endpoint(text).value(); }
 
 /// Answers each datagram with the endpoint that it came from.
@@ -43,13 +43,13 @@ TEST(World, ChoosesAddresses) {
   World world;
   Home& home = world.add_home("home", NatPreset::easy);
   Host& alice = home.add_host("alice");
-  EXPECT_EQ(alice.ipv4(), ip4("10.1.0.101"));
+  EXPECT_EQ(alice.ipv4(), v4("10.1.0.101"));
   EXPECT_EQ(alice.ipv6()->to_string(), "2001:db8:1::65");
-  EXPECT_EQ(home.add_host("bob").ipv4(), ip4("10.1.0.102"));
-  EXPECT_EQ(home.wan_ipv4(), ip4("198.18.0.1"));
-  EXPECT_EQ(world.add_home("routed", NatPreset::none).add_host("carol").ipv4(), ip4("20.2.0.101"));
-  EXPECT_EQ(world.add_server("one").ipv4(), ip4("203.0.113.1"));
-  EXPECT_EQ(world.add_server("two", "3.3.3.3").ipv4(), ip4("3.3.3.3"));
+  EXPECT_EQ(home.add_host("bob").ipv4(), v4("10.1.0.102"));
+  EXPECT_EQ(home.wan_ipv4(), v4("198.18.0.1"));
+  EXPECT_EQ(world.add_home("routed", NatPreset::none).add_host("carol").ipv4(), v4("20.2.0.101"));
+  EXPECT_EQ(world.add_server("one").ipv4(), v4("203.0.113.1"));
+  EXPECT_EQ(world.add_server("two", "3.3.3.3").ipv4(), v4("3.3.3.3"));
   EXPECT_EQ(world.add_server("three", "3.3.3.4").home().name(), "servers-3.3.3.0");
   EXPECT_EQ(world.find_host("carol")->home().name(), "routed");
 }
@@ -129,7 +129,7 @@ TEST(World, WhatCannotBeIsRefused) {
   EXPECT_THROW(world.add_home("home", NatPreset::easy), std::invalid_argument);
   EXPECT_THROW(world.add_home("inner", HomeOptions{.behind = "nobody"}), std::invalid_argument);
   EXPECT_THROW(home.add_host("alice"), std::invalid_argument);
-  EXPECT_THROW(home.add_host("bob", {.ipv4 = ip4("10.9.0.1")}), std::invalid_argument);
+  EXPECT_THROW(home.add_host("bob", {.ipv4 = v4("10.9.0.1")}), std::invalid_argument);
   EXPECT_THROW(world.add_server("server", "3.3.3"), std::invalid_argument);
   EXPECT_THROW(world.add_server("server", home.wan_ipv4()), std::invalid_argument);
   EXPECT_THROW(world.add_home("twin", HomeOptions{.wan_ipv4 = home.wan_ipv4()}), std::invalid_argument);
@@ -146,7 +146,7 @@ TEST(World, AHomeBehindAnotherIsTranslatedTwice) {
   Home& inner = world.add_home("inner", HomeOptions{.behind = "isp"});
   Host& alice = inner.add_host("alice");
   tell_who_asks(world.add_server("server").udp(3478));
-  EXPECT_EQ(inner.wan_ipv4(), ip4("10.1.0.250"));
+  EXPECT_EQ(inner.wan_ipv4(), v4("10.1.0.250"));
   EXPECT_EQ(seen_from(world, alice.udp(4000), endpoint("203.0.113.1:3478")), "198.18.0.1:4000");
 }
 
@@ -161,7 +161,7 @@ TEST(World, EverythingChangesWhileItRuns) {
   home.change_nat(NatPreset::hard);
   EXPECT_NE(seen_from(world, socket, server), "198.18.0.1:4000") << "its ports are random";
   home.change_nat(NatPreset::easy);
-  home.change_wan({ip4("198.18.9.9"), std::nullopt});
+  home.change_wan({v4("198.18.9.9"), std::nullopt});
   EXPECT_EQ(seen_from(world, socket, server), "198.18.9.9:4000");
   home.blackhole({*parse_ip_prefix("203.0.113.0/24")});
   EXPECT_EQ(seen_from(world, socket, server), "");
@@ -264,8 +264,8 @@ TEST(World, RawTcpOpensSimultaneouslyThroughTwoNats) {
   alice.on_tcp = tcp_of(alice);
   bob.on_tcp = tcp_of(bob);
   const TcpHeader syn{.sequence = 1, .flags = TcpSegment::kSyn, .window = 65'535};
-  EXPECT_TRUE(alice.send_tcp({*alice.ipv4(), ip4("198.18.0.2"), 7000, 7001}, syn));
-  EXPECT_TRUE(bob.send_tcp({*bob.ipv4(), ip4("198.18.0.1"), 7001, 7000}, syn));
+  EXPECT_TRUE(alice.send_tcp({*alice.ipv4(), v4("198.18.0.2"), 7000, 7001}, syn));
+  EXPECT_TRUE(bob.send_tcp({*bob.ipv4(), v4("198.18.0.1"), 7001, 7000}, syn));
   EXPECT_TRUE(world.run_until([&] { return met == 2; }, 1s));
 }
 
