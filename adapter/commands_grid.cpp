@@ -12,7 +12,9 @@ void add_grid_command(CommandTree& tree) {
                "  vnet grid --html grid.html                   a page with all that is known of each pair\n"
                "  vnet grid --combinations --seed 7            mapping by filtering, with other random numbers");
   const auto options = std::make_shared<GridOptions>();
-  grid.add_option("--seed", options->seed, "Decides all that is random; default 1")->type_name("N");
+  grid.add_option("--seed", options->seed, "Decides all that is random; default 1")
+      ->type_name("N")
+      ->check(CLI::NonNegativeNumber);
   tree.completes(grid.add_option("--html", options->html, "Write a page for a browser, too")->type_name("FILE"),
                  Ask::files);
   grid.add_flag("--combinations", options->combinations,

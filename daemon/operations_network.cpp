@@ -11,13 +11,15 @@ namespace vnet::daemon {
 Problems Operations::problems_with(const Network& now, const Network& wanted) const {
   Config tried = now_;
   tried.timeline.clear();
+  // What two networks cannot both have is the fault of the later one, and here that is the one that changes.
+  const auto at = std::ranges::find(tried.networks, now.name, &Network::name);
+  std::rotate(at, at + 1, tried.networks.end());
   Problems before;
   check_config(tried, before);
-  const auto at = std::ranges::find(now_.networks, now.name, &Network::name) - now_.networks.begin();
-  tried.networks[static_cast<std::size_t>(at)] = wanted;
+  tried.networks.back() = wanted;
   Problems after;
   check_config(tried, after);
-  const std::string place = child_pointer("/networks", static_cast<std::size_t>(at));
+  const std::string place = child_pointer("/networks", tried.networks.size() - 1);
   Problems fresh;
   for (const Problem& problem : after.listed()) {
     if (std::ranges::find(before.listed(), problem) != before.listed().end()) continue;

@@ -67,15 +67,16 @@ Capture::Capture(World& world) : world_(world) {
 Capture::~Capture() { world_.fabric().set_observer(nullptr); }
 
 std::uint32_t Capture::interface_of(l2::PortId port, std::size_t network) {
-  const bool is_gateway = port == l2::kGatewayPort;
+  const bool of_network = port == l2::kGatewayPort || port == l2::kWanPort;
   const auto number = static_cast<std::uint32_t>(interfaces_.size());
-  const auto [found, fresh] = interfaces_.emplace(std::pair{port, is_gateway ? network : 0}, number);
+  const auto [found, fresh] = interfaces_.emplace(std::pair{port, of_network ? network : 0}, number);
   if (fresh) {
     constexpr std::uint16_t kEthernet = 1;
     constexpr std::uint8_t kNanoseconds = 9;
     const network::Fabric& fabric = world_.fabric();
     const std::string name =
-        is_gateway ? "gateway of " + fabric.network_config(network).name : fabric.nic(port).config.name;
+        of_network ? (port == l2::kWanPort ? "outside of " : "gateway of ") + fabric.network_config(network).name
+                   : fabric.nic(port).config.name;
     Block{kInterface}
         .be16(kEthernet)
         .be16(0)

@@ -109,7 +109,7 @@ TEST(Show, MappingsAreATableThatSaysWhenItIsCut) {
      "pinned":true,"bytes_out":0,"bytes_in":0,"sessions":0}]})";
   EXPECT_EQ(shown(Show::mappings, cut),
             "PROTO  INSIDE         OUTSIDE       TOWARD               LEFT      OUT    IN  SESSIONS  NIC    NETWORK\n"
-            "udp    10.0.0.5:5000  2.1.1.1:5000  3.3.3.3:53    4 min 59 s  1.50 kB  40 B         2  alice  home\n"
+            "udp    10.0.0.5:5000  2.1.1.1:5000  3.3.3.3:53     4 min 59 s  1.50 kB  40 B         2  alice  home\n"
             "tcp    100.64.0.2:22  2.1.1.1:22    -           stays, pinned      0 B   0 B         0  -      home, its "
             "carrier\n");
   EXPECT_EQ(note(Show::mappings, cut), "2 of 3 mappings; --limit shows more");

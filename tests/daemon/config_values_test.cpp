@@ -318,8 +318,7 @@ TEST(ConfigPrint, OddNumbersSurvive) {
 
 TEST(ConfigNotInEffect, WhatHasNoEffectIsNamed) {
   const auto found = load_config(kEveryMember, kTestFolders)->not_in_effect;
-  EXPECT_THAT(found, testing::UnorderedElementsAre("/networks/0/port_mapping", "/listen/assign", "/services",
-                                                   "/timeline/3/assign"));
+  EXPECT_THAT(found, testing::UnorderedElementsAre("/listen/assign", "/timeline/3/assign"));
 }
 
 TEST(ConfigNotInEffect, ANatWaitsForAWan) {

@@ -34,8 +34,9 @@ class MappingsTest : public testing::Test, protected ApiPlant {
   void udp(std::string_view guest, std::uint16_t from, std::string_view to, std::uint16_t to_port) {
     const wire::Way4 way{nic(guest).config.mac, fabric.network_config(nic(guest).config.network).mac, ip4("10.0.0.5"),
                          ip4(to)};
+    const wire::Bytes who = wire::arp({ArpPacket::kRequest, way.from, way.source, {}, ip4("10.0.0.1")});
     const wire::Bytes frame = wire::udp(way, from, to_port, wire::text_bytes("hello"));
-    const std::vector<ByteView> frames = {frame};
+    const std::vector<ByteView> frames = {who, frame};
     fabric.receive(port(guest), frames, loop.now());
     hub.end_batch();
   }

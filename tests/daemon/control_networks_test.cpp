@@ -118,7 +118,7 @@ TEST_F(ControlRouters, WhatDoesNotGoTogetherIsRefused) {
   expect_refused("home", R"({"nat": {"ipv6": "nptv6"}})", "/nat/ipv6", "without ipv6");
   expect_refused("home", R"({"nat": {"host": "10.0.0.9"}})", "/nat/host", "without one2one");
   expect_refused("home", R"({"wan": {"ipv4": "2.1.1.2"}})", "/wan/ipv4", "network \"isp\"'s");
-  expect_refused("isp", R"({"wan": {"ipv4": "2.1.1.1"}})", "", "found 2.1.1.1");
+  expect_refused("isp", R"({"wan": {"ipv4": "2.1.1.1"}})", "/wan/ipv4", "network \"home\"'s");
   expect_refused("home", R"({"wan": {"ipv4": "3.3.3.3"}})", "/wan/ipv4", "service \"a.test\"'s");
   expect_refused("home", R"({"wan": {}})", "/wan", "at least one of them");
   expect_refused("flat", R"({"wan": null})", "/nat/behind", "without wan.ipv4");

@@ -93,7 +93,7 @@ constexpr std::string_view kScripted = R"({
 
 class TimelineActs : public testing::Test, protected Plant {
  protected:
-  TimelineActs() : Plant(kScripted) {}
+  TimelineActs() : Plant(kScripted) { EXPECT_TRUE(services.serve(file.services)); }
   void run(std::size_t index) {
     const auto done = operations.run(file.timeline[index]);
     EXPECT_TRUE(done) << (done ? "" : done.error().place + ": " + done.error().text);
@@ -165,7 +165,7 @@ TEST(TimelineConfig, EveryMemberArrivesAndIsPrinted) {
   EXPECT_EQ(config.timeline[6].service, "a.test");
   EXPECT_EQ(config.timeline[6].up, false);
   EXPECT_EQ(loaded(print_config(config)).timeline, config.timeline);
-  EXPECT_THAT(load_config(kScripted, kTestFolders)->not_in_effect, ElementsAre("/services", "/timeline/6/service"));
+  EXPECT_THAT(load_config(kScripted, kTestFolders)->not_in_effect, testing::IsEmpty());
 }
 
 TEST(TimelineConfig, EventsAreCheckedAsTheyFollowEachOther) {

@@ -41,14 +41,15 @@ TEST(Capture, HasEveryFrameAtBothEndsAndWhyItWasDropped) {
   alice.send(server.local(), "it goes nowhere");
   world.run_for(1s);
   const Blocks blocks = read(capture.bytes());
-  for (const char* name : {"alice", "server", "gateway of home"}) {
+  for (const char* name : {"alice", "server", "gateway of home", "outside of home"}) {
     EXPECT_THAT(blocks.interfaces, Contains(HasSubstr(name)));
   }
   const auto count = [&](const char* text) {
     return std::ranges::count_if(blocks.packets,
                                  [&](const std::string& packet) { return packet.find(text) != std::string::npos; });
   };
-  EXPECT_EQ(count("it goes through"), 4) << "sent, to its gateway, from the server's gateway, arrived";
+  EXPECT_EQ(count("it goes through"), 6)
+      << "sent, to its gateway, out of its router, into the server's, from the server's gateway, arrived";
   EXPECT_GE(count("it goes nowhere"), 2) << "sent, and once more with its end";
   EXPECT_GE(count("drop: blackhole"), 1);
 }
