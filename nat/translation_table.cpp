@@ -209,10 +209,15 @@ void TranslationTable::remove(Id id) noexcept {
 }
 
 Id TranslationTable::find_session(Id mapping, const Peer& peer) const noexcept {
-  return by_peer_.find(peer_hash(mapping, peer.address, peer.port), hash_of_session(), [&](Id id) {
+  const auto is_it = [&](Id id) {
     const Session& s = sessions_[id];
     return s.mapping == mapping && s.address == peer.address && s.port == peer.port;
-  });
+  };
+  // Most packets go on where the last one was, and most mappings have one session.
+  const Id last = mappings_[mapping].sessions.last;
+  if (last == kNone || is_it(last)) return last;
+  if (mappings_[mapping].session_count == 1) return kNone;
+  return by_peer_.find(peer_hash(mapping, peer.address, peer.port), hash_of_session(), is_it);
 }
 
 Id TranslationTable::find_neighbor(Id mapping, const PackedAddress& address) const noexcept {

@@ -6,6 +6,7 @@ namespace {
 
 class Limits : public TranslatorTest {
  protected:
+  Limits() { judges = false; }
   static Endpoint guest(std::size_t number) {
     return {Ipv4Address{static_cast<std::uint32_t>(0x0a000001U + number / 2000)},
             static_cast<std::uint16_t>(2000 + number % 2000)};
@@ -122,7 +123,7 @@ TEST_F(Limits, WhatRestsIsBoundedToo) {
   NatBehavior behavior;
   behavior.udp_timeout = 1s;
   use(config_of(behavior));
-  for (std::size_t i = 0; i < 60'000; ++i) {
+  for (std::size_t i = 0; i < 40'000; ++i) {
     ASSERT_TRUE(sends(
         {Ipv4Address{static_cast<std::uint32_t>(0x0a000001U + i / 500)}, static_cast<std::uint16_t>(2000 + i % 50'000)},
         kServer))

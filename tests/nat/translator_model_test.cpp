@@ -219,7 +219,7 @@ TEST_P(TranslatorModel, DoesTheSame) {
     std::tie(behavior.mapping, behavior.filtering, behavior.ports) = GetParam();
     use(config_of(behavior));
     PlainNat model{behavior};
-    for (int i = 0; i < 4000 && !HasFatalFailure(); ++i) {
+    for (int i = 0; i < 2000 && !HasFatalFailure(); ++i) {
       SCOPED_TRACE(i);
       model.age(now);
       step(model);

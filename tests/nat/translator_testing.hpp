@@ -89,10 +89,11 @@ class TranslatorTest : public testing::Test {
   Random random{7};
   std::optional<Translator> subject{std::in_place, config_of(NatPreset::easy), random};
   std::vector<Bytes> told;
+  bool judges = true;  ///< looks at every checksum, which takes longer than the translation
 
  private:
   Passed pass(Bytes packet, bool outbound) {
-    const bool right = sums_ok(packet);
+    const bool right = !judges || sums_ok(packet);
     auto editor = PacketEditor::parse(packet);
     if (!editor) {
       ADD_FAILURE() << to_string(editor.error());
@@ -104,7 +105,7 @@ class TranslatorTest : public testing::Test {
       EXPECT_EQ(packet, before) << "a packet that is dropped was changed";
       return {{}, reason, {}, {}};
     }
-    EXPECT_EQ(sums_ok(packet), right);
+    EXPECT_EQ(!judges || sums_ok(packet), right);
     return {packet,
             std::nullopt,
             {editor->source(), editor->source_port()},
