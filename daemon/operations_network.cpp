@@ -21,14 +21,19 @@ Problems Operations::problems_with(const Network& now, const Network& wanted) co
   check_config(tried, after);
   const std::string place = child_pointer("/networks", tried.networks.size() - 1);
   Problems fresh;
-  for (const Problem& problem : after.listed()) {
-    if (std::ranges::find(before.listed(), problem) != before.listed().end()) continue;
-    if (problem.place.starts_with(place + "/")) {
-      fresh.add(problem.place.substr(place.size()), problem.text);
-    } else {
-      fresh.add({}, problem.place == place ? problem.text : problem.place + ": " + problem.text);
+  const auto add = [&](bool of_its_own) {
+    for (const Problem& problem : after.listed()) {
+      const bool own = problem.place.starts_with(place + "/");
+      if (own != of_its_own || std::ranges::find(before.listed(), problem) != before.listed().end()) continue;
+      if (own) {
+        fresh.add(problem.place.substr(place.size()), problem.text);
+      } else {
+        fresh.add({}, problem.place == place ? problem.text : problem.place + ": " + problem.text);
+      }
     }
-  }
+  };
+  add(true);
+  add(false);
   return fresh;
 }
 

@@ -28,9 +28,8 @@ XOR_MAPPED_ADDRESS = 0x0020
 PATIENCE = 10
 
 
-def nic(name, number, network, host):
-    """A NIC of the config; `host` is the last byte of its address, of both families."""
-    return {'name': name, 'mac': f'52:cc:cc:cc:cc:{number:02}', 'network': network, 'host': host}
+def nic(name, number, network, ip):
+    return {'name': name, 'mac': f'52:cc:cc:cc:cc:{number:02}', 'network': network, 'ip': ip}
 
 
 def _socket(host, kind, address, options=()):
@@ -87,7 +86,7 @@ def outside_of(bound, server=(STUN_ADDRESSES[0], STUN_PORT)):
 
 
 class Internet(harness.Case):
-    """One daemon for all tests of the class, in a world of its own, with `config`, whose NICs are made by nic()."""
+    """One daemon for all tests of the class, in a world of its own. Each NIC of its `config` has an address in it."""
 
     config = {}
 
@@ -97,32 +96,26 @@ class Internet(harness.Case):
         needs.root()
         cls.world = harness.NetNs()
         cls.addClassCleanup(cls.world.remove)
-        networks = {network['name']: network for network in cls.config['networks']}
-        cls.nics = {each['name']: each for each in cls.config['nics']}
-        config = {**cls.config, 'nics': []}
-        for each in cls.config['nics']:
-            gateway = networks[each['network']].get('ipv4')
-            address = {'ip': cls._address(gateway, each['host']).split('/')[0]} if gateway else {}
-            config['nics'].append({**{key: value for key, value in each.items() if key != 'host'}, **address})
-        cls.networks = networks
-        cls.daemon = harness.Case.vnetd(cls, config=config, world=cls.world)
+        cls.daemon = harness.Case.vnetd(cls, config=cls.config, world=cls.world)
         cls.api = control.Control(cls.daemon.control)
-
-    @staticmethod
-    def _address(gateway, host):
-        network = ipaddress.ip_interface(gateway).network
-        return f'{network[host]}/{network.prefixlen}'
 
     @classmethod
     def guest(cls, name):
-        """A namespace with that NIC, its addresses and its routes. It lives as long as the class."""
-        one = cls.nics[name]
+        """A namespace with that NIC, its addresses and its routes, for as long as the class. Its IPv6 address has the
+        same number in its network as that of IPv4."""
+        one = next(each for each in cls.config['nics'] if each['name'] == name)
+        network = next(each for each in cls.config['networks'] if each['name'] == one['network'])
         host = harness.Case.host(cls, cls.daemon, one['mac'])
-        for family, option in (('ipv4', '-4'), ('ipv6', '-6')):
-            if gateway := cls.networks[one['network']].get(family):
-                nodad = ['nodad'] if family == 'ipv6' else []
-                host.run(['ip', option, 'addr', 'add', cls._address(gateway, one['host']), 'dev', 'eth0', *nodad])
-                host.run(['ip', option, 'route', 'replace', 'default', 'via', gateway.split('/')[0]])
+        inside4 = ipaddress.ip_interface(network['ipv4'])
+        addresses = [(inside4, one['ip'], [])]
+        if 'ipv6' in network:
+            inside6 = ipaddress.ip_interface(network['ipv6'])
+            number = int(ipaddress.ip_address(one['ip'])) - int(inside4.network.network_address)
+            addresses.append((inside6, inside6.network[number], ['nodad']))
+        for gateway, own, options in addresses:
+            ip = ['ip', f'-{gateway.version}']
+            host.run([*ip, 'addr', 'add', f'{own}/{gateway.network.prefixlen}', 'dev', 'eth0', *options])
+            host.run([*ip, 'route', 'replace', 'default', 'via', str(gateway.ip)])
         return host
 
     @classmethod

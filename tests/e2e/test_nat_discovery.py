@@ -26,7 +26,7 @@ def wan(home):
 class Discovery(homes.Internet):
     config = {
         'networks': [{'name': f'home{home}', 'ipv4': '10.1.0.1/24', 'wan': {'ipv4': wan(home)}} for home in range(9)],
-        'nics': [homes.nic(f'guest{home}', home + 1, f'home{home}', 101) for home in range(9)],
+        'nics': [homes.nic(f'guest{home}', home + 1, f'home{home}', GUEST) for home in range(9)],
         'services': [homes.STUN_SERVICE],
     }
 
