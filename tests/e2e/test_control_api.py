@@ -121,6 +121,9 @@ class WholeDocument(Api):
         api.post('/services/forwarder/unexpose', exposed)
         api.delete('/v1/forwards/' + forward['id'])
 
+        self.assertEqual(api.get('/v1/nat/mappings'), {'total': 0, 'mappings': []})
+        api.post('/v1/networks/home/reboot')
+
         with api.events(since=0, follow='false', kind='nic.,dhcp.granted') as events:
             self.assertEqual(events.stream.response.getheader('content-type'), 'text/event-stream')
             told = [event['data'] for event in events]
