@@ -33,7 +33,14 @@ void Recorder::announce_gateway(std::size_t network) {
   const network::NetworkConfig& config = fabric_.network_config(network);
   writer_->add_interface(id_of(l2::kGatewayPort, network), config.name + "-gateway",
                          "gateway of network " + config.name + ", " + config.mac.to_string());
-  if (!config.wan) return;
+  outsides_.erase(network);
+  announce_outside(network);
+}
+
+/// A network may be joined to the internet at any time.
+void Recorder::announce_outside(std::size_t network) {
+  const network::NetworkConfig& config = fabric_.network_config(network);
+  if (!config.wan || !outsides_.insert(network).second) return;
   writer_->add_interface(id_of(l2::kWanPort, network), config.name + "-wan",
                          "outside of the router of network " + config.name + "; its Ethernet headers are made up");
 }
@@ -63,6 +70,7 @@ void Recorder::on_event(l2::PortId port, const network::Event& event) {
   if (port == l2::kGatewayPort) {
     const auto network = fabric_.find_network(event.network);
     if (event.kind == EventKind::network_added && network) announce_gateway(*network);
+    if (event.kind == EventKind::network_changed && network) announce_outside(*network);
     return;
   }
   // A NIC that has another name or network from now on is another interface in the file.

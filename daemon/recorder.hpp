@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "network/fabric.hpp"
@@ -32,11 +33,13 @@ class Recorder {
   [[nodiscard]] capture::WallTime wall_time(Instant now);
   void announce(l2::PortId port);
   void announce_gateway(std::size_t network);
+  void announce_outside(std::size_t network);
 
   const network::Fabric& fabric_;
   std::unique_ptr<capture::Writer> writer_;
   Instant synchronized_ = Instant::min();
   capture::WallTime wall_at_sync_{};
+  std::set<std::size_t> outsides_;  ///< networks whose routers' outsides have been announced
 };
 
 }  // namespace vnet::daemon

@@ -223,9 +223,10 @@ std::optional<DropReason> Internet::come_in(Router& router, Parcel& parcel, Inst
   }
   const IpAddress to = parcel.packet.destination();
   if (Router* const* const inner = router.inside.find(to)) return come_in(**inner, parcel, now);
-  if (router.lan != nullptr && has_inside(router.lan->settings(), to)) return deliver(router, parcel, now);
-  router.drops.add(DropReason::no_route);
-  return DropReason::no_route;
+  std::optional<DropReason> dropped = DropReason::no_route;
+  if (router.lan != nullptr && has_inside(router.lan->settings(), to)) dropped = deliver(router, parcel, now);
+  if (dropped) router.drops.add(*dropped);
+  return dropped;
 }
 
 std::optional<DropReason> Internet::admit(Router& router, Parcel& parcel, Instant now) {

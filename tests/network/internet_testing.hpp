@@ -36,7 +36,7 @@ inline NetworkConfig cloud() {
   return config;
 }
 
-/// What a guest has received over UDP, as `from:port text`.
+/// What a guest has received over UDP, as `from:port text`, of IPv6 `[from]:port text`.
 struct Guest {
   Guest(Simulation& simulation, std::uint64_t number, std::size_t network_number, std::string_view address)
       : sim(simulation),
@@ -54,12 +54,18 @@ struct Guest {
   void send(std::string_view to, std::uint16_t from_port, std::uint16_t to_port, std::string_view text) {
     sim.send(client, udp(way(to), from_port, to_port, text_bytes(text)));
   }
+  /// Over IPv6, from `ip6_own`.
+  void send6(std::string_view to, std::uint16_t from_port, std::uint16_t to_port, std::string_view text) {
+    const Way6 way{client.mac, sim.fabric.network_config(network).mac, ip6_own, ip6(to)};
+    sim.send(client, udp(way, from_port, to_port, text_bytes(text)));
+  }
   [[nodiscard]] std::vector<std::string> take() { return std::exchange(received, {}); }
 
   Simulation& sim;
   Ipv4Address ip;
   Client& client;
   std::size_t network;
+  Ipv6Address ip6_own{};
   std::vector<std::string> received;
   std::vector<Bytes> packets;  ///< all IPv4 packets
 
@@ -79,6 +85,7 @@ struct Guest {
       });
       return;
     }
+    if (frame->type() == ethertype::kIpv6) return receive6(*frame);
     if (frame->type() != ethertype::kIpv4) return;
     const auto packet = Ipv4Packet::parse(frame->payload());
     packets.emplace_back(packet->bytes().begin(), packet->bytes().end());
@@ -86,6 +93,28 @@ struct Guest {
     const auto datagram = UdpDatagram::parse(packet->payload());
     received.push_back(packet->source().to_string() + ":" + std::to_string(datagram->source_port()) + " " +
                        std::string{as_text(datagram->payload())});
+  }
+  void receive6(const EthernetFrame& frame) {
+    const auto packet = Ipv6Packet::parse(frame.payload());
+    if (packet->protocol() == ip_protocol::kUdp) {
+      const auto datagram = UdpDatagram::parse(packet->payload());
+      received.push_back("[" + packet->source().to_string() + "]:" + std::to_string(datagram->source_port()) + " " +
+                         std::string{as_text(datagram->payload())});
+      return;
+    }
+    const ByteView message = packet->payload();
+    if (packet->protocol() == ip_protocol::kIcmp6 && message[0] < icmp6_type::kEchoRequest) {
+      received.push_back("error " + std::to_string(message[0]) + " " + std::to_string(message[1]));
+    }
+    constexpr std::size_t kTarget = 8;
+    const bool asks_for_us = packet->protocol() == ip_protocol::kIcmp6 &&
+                             message[0] == icmp6_type::kNeighborSolicitation &&
+                             Ipv6Address::load(message.data() + kTarget) == ip6_own;
+    if (!asks_for_us) return;
+    sim.at(sim.now, [this, asker = packet->source()] {
+      const Way6 way{client.mac, sim.fabric.network_config(network).mac, ip6_own, asker};
+      sim.send(client, neighbor_advertisement(way, ip6_own, 0x60000000U));
+    });
   }
 };
 
