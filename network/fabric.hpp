@@ -254,7 +254,8 @@ class Fabric {
     Gateway gateway;
     std::vector<l2::PortId> live;  ///< ports that a flood goes to
     const std::deque<Nic>& nics;
-    Instant now{};  ///< of the turn that egress is in
+    Instant now{};          ///< of the turn that egress is in
+    bool in_batch = false;  ///< its outboxes may hold frames of this batch
     std::unique_ptr<nat::Egress> egress;
   };
 
@@ -283,6 +284,7 @@ class Fabric {
   void forward_from_gateway(Network& network, Instant now);
   void forward_from_egress(Network& network, Instant now);
   void forward_internet(Instant now);
+  void note_batch(Network& network);
   void forward_outbox(Network& network, Outbox& outbox, Instant now);
   void forward_frames(Network& network, std::span<const ByteView> frames, Instant now);
 
@@ -321,6 +323,7 @@ class Fabric {
   std::vector<l2::PortId> free_;
   std::unordered_map<MacAddress, l2::PortId> by_mac_;
   std::unordered_map<std::string, l2::PortId> by_name_;  ///< in lower case
+  std::vector<std::size_t> batch_;                       ///< networks that are `in_batch`
   l2::Transmit transmit_;
   l2::FrameStore delayed_;            ///< what waits in links, and what has left them in this batch
   std::vector<l2::PortId> impaired_;  ///< NICs whose links are

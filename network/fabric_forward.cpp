@@ -1,6 +1,7 @@
 // The way of a frame through the fabric. This is the hot path: it allocates nothing, logs nothing, copies nothing.
 #include <algorithm>
 #include <cassert>
+#include <utility>
 
 #include "network/fabric.hpp"
 #include "packet/ethernet.hpp"
@@ -109,12 +110,18 @@ void Fabric::deliver(l2::PortId to, Network& network, ByteView frame, Instant no
 }
 
 void Fabric::forward_from_gateway(Network& network, Instant now) {
+  note_batch(network);
   // Egress has noted what the guests sent, and borrows their frames until now.
   if (network.egress) end_egress_batch(network, now);
   if (internet_.holds(network.number)) internet_.retry_held(network.number, now);
   forward_outbox(network, network.gateway.outbox(), now);
   if (network.egress) forward_from_egress(network, now);
   forward_internet(now);
+}
+
+/// A batch concerns few networks of many.
+void Fabric::note_batch(Network& network) {
+  if (!std::exchange(network.in_batch, true)) batch_.push_back(network.number);
 }
 
 /// Of a network that is joined to the internet, the way leads through its router.
@@ -132,6 +139,7 @@ void Fabric::forward_internet(Instant now) {
   while (const auto number = internet_.next_touched()) {
     if (!has_network(*number)) continue;
     Network& network = *networks_[*number];
+    note_batch(network);
     forward_outbox(network, network.gateway.outbox(), now);
     std::vector<ByteView>& frames = internet_.frames(*number);
     forward_frames(network, frames, now);
@@ -199,11 +207,14 @@ void Fabric::end_batch() {
   transmit_.clear();
   delayed_.end_batch();
   internet_.end_batch();
-  for (const auto& network : networks_) {
-    if (!network) continue;
-    network->gateway.outbox().clear();
-    if (network->egress) network->egress->outbox().clear();
+  for (const std::size_t number : batch_) {
+    if (!has_network(number)) continue;
+    Network& network = *networks_[number];
+    network.in_batch = false;
+    network.gateway.outbox().clear();
+    if (network.egress) network.egress->outbox().clear();
   }
+  batch_.clear();
 }
 
 }  // namespace vnet::network

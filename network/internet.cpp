@@ -165,11 +165,10 @@ void Internet::add_routes(Router& router) {
 
 void Internet::end_batch() {
   arena_.clear();
-  for (const auto& router : routers_) {
-    if (!router) continue;
-    router->frames.clear();
-    router->reassembler.end_batch();
+  for (const std::size_t network : reassembled_) {
+    if (Router* const used = router(network)) used->reassembler.end_batch();
   }
+  reassembled_.clear();
 }
 
 Instant Internet::next_deadline() const {

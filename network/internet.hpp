@@ -149,6 +149,7 @@ class Internet final : private ServiceOutput, private TcpOutput {
   Outbox arena_;
   nat::Identifications identifications_;
   std::vector<std::size_t> touched_;
+  std::vector<std::size_t> reassembled_;  ///< networks whose guests' fragments became packets in this batch
   FrameObserver* observer_ = nullptr;
   TokenBucket errors_{kErrorsPerSecond, kErrorBurst};
   unsigned trips_ = 0;

@@ -92,6 +92,7 @@ std::optional<nat::EgressRefusal> Internet::from_guest(std::size_t network, cons
   const auto whole = router.reassembler.handle(mac, packet, now);
   if (!whole) return nat::EgressRefusal{whole.error()};
   if (!*whole) return std::nullopt;
+  reassembled_.push_back(network);
   auto refused = depart(router, mac, (*whole)->bytes(), true, now);
   if (refused) refused->about = (*whole)->bytes();
   return refused;

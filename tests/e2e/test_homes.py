@@ -143,6 +143,7 @@ class Homes(homes.Internet):
         inside = self.keep(homes.udp(self.alice, 7000, ALICE6))
         outside = self.keep(homes.udp(self.server, 7000, SERVER6))
         outside.sendto(b'too early', (ALICE6, 7000))
+        self.assertEqual(self.ping(self.server, '2001:db8:3::1', count=1), 1)  # by then it has been dealt with
         inside.sendto(b'hello', (SERVER6, 7000))
         said, source = outside.recvfrom(100)
         self.assertEqual((said, source[:2]), (b'hello', (ALICE6, 7000)))
@@ -304,6 +305,7 @@ class Carrier(homes.Internet):
         here, there = self.keep(homes.udp(self.alice)), self.keep(homes.udp(self.carol))
         mine, theirs = homes.outside_of(here), homes.outside_of(there)
         there.sendto(b'opens', mine)
+        self.assertEqual(homes.outside_of(there), theirs)  # by then it has been
         here.sendto(b'hello', theirs)
         self.assertEqual(there.recvfrom(100), (b'hello', mine))
         there.sendto(b'welcome', mine)
