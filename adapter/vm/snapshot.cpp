@@ -1,0 +1,175 @@
+#include "adapter/vm/snapshot.hpp"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+
+#include "adapter/vm/folders.hpp"
+#include "adapter/vm/sha256.hpp"
+#include "packet/words.hpp"
+
+namespace vnet::adapter {
+namespace {
+
+namespace fs = std::filesystem;
+
+Json mark_json(const FileMark& mark) {
+  return {{"bytes", mark.bytes}, {"modified_ns", mark.modified_ns}, {"sha256", mark.sha256}};
+}
+
+FileMark read_mark(const Json& object) {
+  const Json& time = member(object, "modified_ns");
+  return {count_at(object, "bytes"), time.is_number_integer() ? time.get<std::int64_t>() : 0,
+          text_at(object, "sha256")};
+}
+
+std::string nic_text(const VmNic& nic) { return nic.model + " " + nic.mac.value_or(MacAddress{}).to_string(); }
+
+std::string list_of(const std::vector<VmNic>& nics) {
+  std::vector<std::string> texts;
+  for (const VmNic& nic : nics) texts.push_back(nic_text(nic));
+  return texts.empty() ? "none" : join(texts);
+}
+
+}  // namespace
+
+std::optional<FileMark> look_at_file(const std::string& path) {
+  struct stat info {};
+  if (::stat(path.c_str(), &info) != 0) return std::nullopt;
+#if defined(__APPLE__)
+  const timespec& time = info.st_mtimespec;
+#else
+  const timespec& time = info.st_mtim;
+#endif
+  return FileMark{
+      static_cast<std::uint64_t>(info.st_size), std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec, {}};
+}
+
+bool is_same_file(const std::string& path, const FileMark& mark) {
+  const auto found = look_at_file(path);
+  if (!found || found->bytes != mark.bytes) return false;
+  return found->modified_ns == mark.modified_ns || sha256_of_file(path) == mark.sha256;
+}
+
+Json manifest_json(const Manifest& manifest) {
+  return {{"version", kManifestVersion},           {"created", manifest.created},
+          {"vm", vm_spec_json(manifest.spec)},     {"accel", manifest.accel},
+          {"qemu_version", manifest.qemu_version}, {"qemu", mark_json(manifest.qemu)},
+          {"kernel", mark_json(manifest.kernel)},  {"initrd", mark_json(manifest.initrd)},
+          {"state_bytes", manifest.state_bytes},   {"switch_memory", manifest.switch_memory}};
+}
+
+Read<Manifest> read_manifest(std::string_view text) {
+  const auto json = parse_json(text);
+  if (!json || !json->is_object()) return fail(std::string{"its manifest is no JSON object"});
+  if (count_at(*json, "version") != kManifestVersion) {
+    return fail("its manifest is of version " + compact(member(*json, "version")) + ", and this vnet knows " +
+                std::to_string(kManifestVersion));
+  }
+  auto spec = read_vm_spec(compact(member(*json, "vm")), "/");
+  if (!spec) return fail("its manifest: vm: " + spec.error());
+  if (auto complete = complete_vm_spec(*spec); !complete) return fail("its manifest: vm: " + complete.error());
+  for (const VmNic& nic : spec->nics) {
+    if (!nic.mac) return fail("its manifest: the NIC " + nic.name + " has no MAC address");
+  }
+  return Manifest{std::move(*spec),
+                  text_at(*json, "accel"),
+                  text_at(*json, "qemu_version"),
+                  read_mark(member(*json, "qemu")),
+                  read_mark(member(*json, "kernel")),
+                  read_mark(member(*json, "initrd")),
+                  count_at(*json, "state_bytes"),
+                  text_at(*json, "created"),
+                  member(*json, "switch_memory")};
+}
+
+std::string nic_difference(const VmSpec& saved, const VmSpec& wanted) {
+  const std::string both = "; saved: " + list_of(saved.nics) + "; now: " + list_of(wanted.nics);
+  if (saved.nics.size() != wanted.nics.size()) {
+    const auto count = [](std::size_t number) { return std::to_string(number) + (number == 1 ? " NIC" : " NICs"); };
+    return "it was saved with " + count(saved.nics.size()) + ", and is to be restored with " +
+           std::to_string(wanted.nics.size()) + both;
+  }
+  for (std::size_t i = 0; i < saved.nics.size(); ++i) {
+    const VmNic& before = saved.nics[i];
+    const VmNic& now = wanted.nics[i];
+    const std::string which = "NIC " + std::to_string(i + 1) + " (" + before.name + ")";
+    if (before.model != now.model) {
+      return which + " was saved as " + before.model + ", and is to be restored as " + now.model + both;
+    }
+    if (now.mac && before.mac != now.mac) {
+      return which + " was saved with the MAC address " + before.mac.value_or(MacAddress{}).to_string() +
+             ", and is to be restored with " + now.mac->to_string() + both;
+    }
+  }
+  return {};
+}
+
+Snapshot find_snapshot(const std::string& name) { return {name, snapshot_root() + "/" + name}; }
+
+std::vector<std::string> snapshot_names() {
+  std::vector<std::string> names;
+  std::error_code none;
+  for (fs::directory_iterator entry{snapshot_root(), none}, end; !none && entry != end; entry.increment(none)) {
+    const std::string name = entry->path().filename();
+    if (vm_name_problem(name).empty() && fs::exists(entry->path() / "manifest.json", none)) names.push_back(name);
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+Read<Manifest> open_snapshot(const Snapshot& snapshot) {
+  const auto text = file_text(snapshot.manifest(), kMaxManifest);
+  if (!text) return fail("there is no snapshot " + snapshot.name + did_you_mean(snapshot.name, snapshot_names()));
+  auto manifest = read_manifest(*text);
+  const auto bad = [&](const std::string& why) { return fail("the snapshot " + snapshot.name + ": " + why); };
+  if (!manifest) return bad(manifest.error());
+  const auto state = look_at_file(snapshot.state());
+  if (!state || state->bytes != manifest->state_bytes) {
+    return bad("its state is not whole: found " + std::to_string(state ? state->bytes : 0) + " bytes, expected " +
+               std::to_string(manifest->state_bytes));
+  }
+  const VmSpec& spec = manifest->spec;
+  if (!spec.kernel.empty() && !is_same_file(spec.kernel, manifest->kernel)) {
+    return bad("the kernel " + spec.kernel + " is not the one that it was saved with");
+  }
+  if (!spec.initrd.empty() && !is_same_file(spec.initrd, manifest->initrd)) {
+    return bad("the initrd " + spec.initrd + " is not the one that it was saved with");
+  }
+  if (!is_same_file(find_program(spec.qemu), manifest->qemu)) {
+    return bad(spec.qemu + " is not the QEMU " + manifest->qemu_version + " that it was saved with");
+  }
+  return manifest;
+}
+
+dgram::SystemResult<void> place_snapshot(const std::string& fresh, const Snapshot& snapshot) {
+  const std::string old = fresh + ".old";
+  if (std::rename(snapshot.folder.c_str(), old.c_str()) != 0 && errno != ENOENT) {
+    return fail(dgram::SystemError{"move the old snapshot away from " + snapshot.folder, errno});
+  }
+  if (std::rename(fresh.c_str(), snapshot.folder.c_str()) != 0) {
+    return fail(dgram::SystemError{"rename " + fresh, errno});
+  }
+  std::error_code ignored;
+  fs::remove_all(old, ignored);
+  return {};
+}
+
+std::string find_program(const std::string& program) {
+  if (program.find('/') != std::string::npos) return program;
+  const char* path = std::getenv("PATH");
+  std::istringstream folders{path != nullptr ? path : "/usr/bin:/bin"};
+  for (std::string folder; std::getline(folders, folder, ':');) {
+    std::string file = folder + "/" + program;
+    if (::access(file.c_str(), X_OK) == 0) return file;
+  }
+  return program;
+}
+
+}  // namespace vnet::adapter

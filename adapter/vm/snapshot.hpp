@@ -1,0 +1,81 @@
+// Snapshots: a saved VM in a folder of its own, and what must be the same for it to be restored.
+//
+//   $XDG_STATE_HOME/vnet/snapshots/NAME/manifest.json   what it is a snapshot of
+//                                       state           QEMU's, as `migrate` wrote it
+//
+// QEMU loads a state into whatever machine it is given, and fails in the middle of it when that is another one. So the
+// manifest holds all that the machine's shape depends on, NICs first, and a restore compares before QEMU starts. It
+// also holds what the switch remembers of the NICs (POST /v1/snapshot), because the guest believes in its lease.
+//
+// Files that the shape depends on, and QEMU itself, are known by size, time and SHA-256: the first two are looked at
+// first, because a digest takes longer than a restore.
+//
+// A snapshot appears whole: its folder is written beside its place and renamed. Not part of it: disks, so a VM with one
+// that it may write to is not saved.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adapter/json.hpp"
+#include "adapter/vm/spec.hpp"
+#include "dgram/socket.hpp"
+
+namespace vnet::adapter {
+
+inline constexpr int kManifestVersion = 1;
+inline constexpr std::size_t kMaxManifest = 4 * 1024 * 1024;
+
+struct FileMark {
+  std::uint64_t bytes = 0;
+  std::int64_t modified_ns = 0;
+  std::string sha256{};
+
+  bool operator==(const FileMark&) const = default;
+};
+
+/// Without a digest. Nothing when the file is not there.
+[[nodiscard]] std::optional<FileMark> look_at_file(const std::string& path);
+/// The same file as `mark` was made of: by size and time, or else by its digest.
+[[nodiscard]] bool is_same_file(const std::string& path, const FileMark& mark);
+
+struct Manifest {
+  VmSpec spec{};  ///< MAC addresses and all; the networks and attachments are those of the moment
+  std::string accel{};
+  std::string qemu_version{};
+  FileMark qemu{};
+  FileMark kernel{};
+  FileMark initrd{};
+  std::uint64_t state_bytes = 0;
+  std::string created{};  ///< RFC 3339, UTC
+  Json switch_memory{};   ///< null: the switch was not there
+
+  bool operator==(const Manifest&) const = default;
+};
+
+[[nodiscard]] Json manifest_json(const Manifest& manifest);
+[[nodiscard]] Read<Manifest> read_manifest(std::string_view text);
+
+/// In which way the NICs of `wanted` are other ones than the saved; empty: they are the same, in number, order, model
+/// and MAC address. Names and networks may differ.
+[[nodiscard]] std::string nic_difference(const VmSpec& saved, const VmSpec& wanted);
+
+struct Snapshot {
+  std::string name;
+  std::string folder;
+
+  [[nodiscard]] std::string manifest() const { return folder + "/manifest.json"; }
+  [[nodiscard]] std::string state() const { return folder + "/state"; }
+};
+[[nodiscard]] Snapshot find_snapshot(const std::string& name);
+[[nodiscard]] std::vector<std::string> snapshot_names();
+/// Reads and checks what can be checked without QEMU: the state's size, kernel, initrd, QEMU itself.
+[[nodiscard]] Read<Manifest> open_snapshot(const Snapshot& snapshot);
+/// Puts the finished folder `fresh` in the snapshot's place, whatever was there.
+[[nodiscard]] dgram::SystemResult<void> place_snapshot(const std::string& fresh, const Snapshot& snapshot);
+/// The file that running `program` would start, by PATH.
+[[nodiscard]] std::string find_program(const std::string& program);
+
+}  // namespace vnet::adapter

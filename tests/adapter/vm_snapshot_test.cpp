@@ -1,0 +1,164 @@
+#include <gmock/gmock.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "adapter/vm/folders.hpp"
+#include "adapter/vm/sha256.hpp"
+#include "adapter/vm/snapshot.hpp"
+
+namespace vnet::adapter {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string digest_of(std::string_view text, std::size_t piece) {
+  Sha256 digest;
+  for (std::size_t at = 0; at < text.size(); at += piece) digest.add(text.substr(at, piece));
+  return digest.finish();
+}
+
+TEST(Sha256, GivesWhatTheStandardSays) {
+  // FIPS 180-4's examples, and the million a's.
+  EXPECT_EQ(digest_of("", 1), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+  EXPECT_EQ(digest_of("abc", 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+  EXPECT_EQ(digest_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1),
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+  EXPECT_EQ(digest_of(std::string(1'000'000, 'a'), 4097),
+            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(Sha256, ThePiecesDoNotMatter) {
+  const std::string text(257, 'x');
+  for (const std::size_t piece : {1U, 55U, 56U, 63U, 64U, 65U, 128U}) {
+    EXPECT_EQ(digest_of(text, piece), digest_of(text, 1000)) << piece;
+  }
+}
+
+VmSpec spec_with(std::vector<VmNic> nics) {
+  VmSpec spec{.name = "alice", .kernel = "/k"};
+  spec.nics = std::move(nics);
+  return spec;
+}
+
+VmNic nic(const char* mac, const char* model = "virtio-net-pci") {
+  VmNic made{.name = std::string{"nic-"} + mac[16], .mac = MacAddress::parse(mac)};
+  made.model = model;
+  return made;
+}
+
+TEST(NicDifference, NamesWhatIsOther) {
+  const VmSpec saved = spec_with({nic("52:cc:cc:cc:cc:01"), nic("52:cc:cc:cc:cc:02", "e1000")});
+  EXPECT_THAT(nic_difference(saved, saved), IsEmpty());
+  EXPECT_THAT(
+      nic_difference(saved, spec_with({nic("52:cc:cc:cc:cc:01")})),
+      AllOf(HasSubstr("saved with 2 NICs"), HasSubstr("restored with 1"), HasSubstr("e1000 52:cc:cc:cc:cc:02")));
+  EXPECT_THAT(nic_difference(saved, spec_with({nic("52:cc:cc:cc:cc:01"), nic("52:cc:cc:cc:cc:02")})),
+              AllOf(HasSubstr("NIC 2"), HasSubstr("e1000"), HasSubstr("restored as virtio-net-pci")));
+  EXPECT_THAT(nic_difference(saved, spec_with({nic("52:cc:cc:cc:cc:09"), nic("52:cc:cc:cc:cc:02", "e1000")})),
+              AllOf(HasSubstr("NIC 1"), HasSubstr("52:cc:cc:cc:cc:09")));
+  EXPECT_THAT(nic_difference(saved, spec_with({nic("52:cc:cc:cc:cc:02", "e1000"), nic("52:cc:cc:cc:cc:01")})),
+              HasSubstr("NIC 1"))
+      << "the order is the machine's";
+}
+
+TEST(NicDifference, NamesNetworksAndAMissingMacAddressAreNone) {
+  const VmSpec saved = spec_with({nic("52:cc:cc:cc:cc:01")});
+  EXPECT_THAT(nic_difference(saved, spec_with({VmNic{.name = "other", .network = "lab"}})), IsEmpty());
+}
+
+class SnapshotTest : public ::testing::Test {
+ protected:
+  SnapshotTest() {
+    std::string name = fs::temp_directory_path() / "vnet-snap-XXXXXX";
+    folder_ = ::mkdtemp(name.data());
+    ::setenv("XDG_STATE_HOME", folder_.c_str(), 1);
+    write("kernel", "the kernel");
+    write("qemu", "the program");
+    manifest_.spec = spec_with({nic("52:cc:cc:cc:cc:01")});
+    manifest_.spec.kernel = folder_ / "kernel";
+    manifest_.spec.qemu = folder_ / "qemu";
+    manifest_.kernel = mark("kernel");
+    manifest_.qemu = mark("qemu");
+    manifest_.qemu_version = "7.2.22";
+    manifest_.state_bytes = 5;
+    manifest_.switch_memory = {{"version", 1}, {"nics", Json::array()}};
+  }
+  ~SnapshotTest() override {
+    ::unsetenv("XDG_STATE_HOME");
+    fs::remove_all(folder_);
+  }
+
+  void write(const std::string& name, const std::string& text) { std::ofstream{folder_ / name} << text; }
+  FileMark mark(const std::string& name) {
+    FileMark made = look_at_file(folder_ / name).value();
+    made.sha256 = sha256_of_file(folder_ / name).value();
+    return made;
+  }
+  /// As a save does it: beside its place, then renamed.
+  void place(const std::string& state) {
+    const std::string fresh = snapshot_root() + "/.fresh";
+    ASSERT_TRUE(make_private_folder(fresh).has_value());
+    ASSERT_TRUE(write_file(fresh + "/state", state).has_value());
+    ASSERT_TRUE(write_file(fresh + "/manifest.json", pretty(manifest_json(manifest_))).has_value());
+    ASSERT_TRUE(place_snapshot(fresh, find_snapshot("warm")).has_value());
+  }
+  static std::string problem() {
+    const auto opened = open_snapshot(find_snapshot("warm"));
+    return opened ? "" : opened.error();
+  }
+
+  fs::path folder_;
+  Manifest manifest_;
+};
+
+TEST_F(SnapshotTest, IsReadAsItWasWritten) {
+  EXPECT_THAT(problem(), HasSubstr("there is no snapshot warm"));
+  place("state");
+  const auto opened = open_snapshot(find_snapshot("warm"));
+  ASSERT_TRUE(opened.has_value()) << opened.error();
+  EXPECT_EQ(*opened, manifest_);
+  EXPECT_THAT(snapshot_names(), ::testing::ElementsAre("warm"));
+}
+
+TEST_F(SnapshotTest, ASecondOneTakesThePlaceOfTheFirstWhole) {
+  place("state");
+  manifest_.created = "later";
+  place("other");
+  EXPECT_EQ(open_snapshot(find_snapshot("warm"))->created, "later");
+  std::size_t entries = 0;
+  for ([[maybe_unused]] const auto& entry : fs::directory_iterator{snapshot_root()}) ++entries;
+  EXPECT_EQ(entries, 1U) << "nothing is left beside it";
+}
+
+TEST_F(SnapshotTest, WhatIsNotWholeOrNotTheSameIsRefused) {
+  place("stat");
+  EXPECT_THAT(problem(), HasSubstr("found 4 bytes, expected 5"));
+  place("state");
+  write("kernel", "the Kernel");
+  EXPECT_THAT(problem(), HasSubstr("is not the one that it was saved with"));
+  write("kernel", "the kernel");
+  EXPECT_THAT(problem(), IsEmpty()) << "another time, the same content";
+  write("qemu", "a newer program");
+  EXPECT_THAT(problem(), HasSubstr("QEMU 7.2.22"));
+}
+
+TEST_F(SnapshotTest, AManifestThatIsDamagedIsRefused) {
+  place("state");
+  const std::string good = pretty(manifest_json(manifest_));
+  for (const auto& [from, to] : {std::pair{"\"version\": 1", "\"version\": 2"},
+                                 {"\"mac\"", "\"macaroni\""},
+                                 {"\"kernel\": \"", "\"kernel\": 7, \"x\": \""},
+                                 {"{", "["}}) {
+    std::string bad = good;
+    bad.replace(bad.find(from), std::string_view{from}.size(), to);
+    ASSERT_TRUE(write_file(find_snapshot("warm").manifest(), bad).has_value());
+    EXPECT_THAT(problem(), HasSubstr("manifest")) << from;
+  }
+}
+
+}  // namespace
+}  // namespace vnet::adapter
