@@ -18,6 +18,7 @@ void add_commands(CommandTree& tree) {
   add_daemon_commands(tree);
   add_tap_command(tree);
   add_grid_command(tree);
+  add_vm_commands(tree);
 }
 
 std::string api_target(const std::vector<std::string>& segments, const Query& query) {

@@ -20,6 +20,7 @@ void add_watch_commands(CommandTree& tree);    ///< events, top
 void add_daemon_commands(CommandTree& tree);   ///< snapshot, restore, reload, metrics, api, completion
 void add_tap_command(CommandTree& tree);       ///< tap
 void add_grid_command(CommandTree& tree);      ///< grid
+void add_vm_commands(CommandTree& tree);       ///< vm
 void add_commands(CommandTree& tree);          ///< all of them, in the order of --help
 
 using Query = std::vector<std::pair<std::string, std::string>>;

@@ -6,6 +6,7 @@
 #include "adapter/commands.hpp"
 #include "adapter/control.hpp"
 #include "adapter/json.hpp"
+#include "adapter/vm/folders.hpp"
 
 namespace vnet::adapter {
 namespace {
@@ -24,6 +25,7 @@ Source source_of(Ask ask) {
     case Ask::captures: return {api_target({"captures"}), "id", "started"};
     case Ask::forwards: return {api_target({"forwards"}), "id", "listen"};
     case Ask::dns_names: return {api_target({"dns", "records"}), "name", "cname"};
+    case Ask::vms:
     case Ask::nothing:
     case Ask::files: break;
   }
@@ -51,6 +53,9 @@ std::string complete(const std::vector<std::string>& words,
       const std::string description = text_at(thing, source.description);
       if (is_plain(name)) candidates.words.emplace_back(name, is_plain(description) ? description : "");
     }
+  }
+  if (candidates.ask == Ask::vms) {
+    for (const std::string& name : vm_names()) candidates.words.emplace_back(name, "");
   }
   const std::string last = words.empty() ? "" : words.back();
   std::string lines;

@@ -12,6 +12,7 @@
 #include <variant>
 #include <vector>
 
+#include "adapter/vm/options.hpp"
 #include "packet/mac_address.hpp"
 
 namespace vnet::adapter {
@@ -130,8 +131,8 @@ struct Exit {
   std::string text;
 };
 
-using Command =
-    std::variant<Call, LiveCapture, EventsOptions, TopOptions, GridOptions, CompleteOptions, TapOptions, Exit>;
+using Command = std::variant<Call, LiveCapture, EventsOptions, TopOptions, GridOptions, CompleteOptions, TapOptions,
+                             VmOptions, Exit>;
 
 struct CommandLine {
   Common common;

@@ -10,6 +10,7 @@
 #include "adapter/live_capture.hpp"
 #include "adapter/options.hpp"
 #include "adapter/top.hpp"
+#include "adapter/vm/run_vm.hpp"
 #if defined(__linux__)
 #include "adapter/tap.hpp"
 #endif
@@ -23,6 +24,7 @@ ExitCode run(const Common& common, const LiveCapture& capture) { return run_live
 ExitCode run(const Common& common, const EventsOptions& options) { return run_events(common, options); }
 ExitCode run(const Common& common, const TopOptions& options) { return run_top(common, options); }
 ExitCode run(const Common& common, const GridOptions& options) { return run_grid(common, options); }
+ExitCode run(const Common& common, const VmOptions& options) { return run_vm(common, options); }
 ExitCode run(const Common& /*common*/, const CompleteOptions& options) { return run_complete(options); }
 
 ExitCode run(const Common& /*common*/, const TapOptions& options) {

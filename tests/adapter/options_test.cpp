@@ -93,7 +93,21 @@ TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
                                        {"api"},
                                        {"completion"},
                                        {"tap"},
-                                       {"grid"}};
+                                       {"grid"},
+                                       {"vm"},
+                                       {"vm", "run"},
+                                       {"vm", "start"},
+                                       {"vm", "list"},
+                                       {"vm", "ip"},
+                                       {"vm", "attach"},
+                                       {"vm", "detach"},
+                                       {"vm", "stop"},
+                                       {"vm", "save"},
+                                       {"vm", "restore"},
+                                       {"vm", "snapshots"},
+                                       {"vm", "rm"},
+                                       {"vm", "screenshot"},
+                                       {"vm", "logs"}};
   for (Words words : commands) {
     const std::string name = words.back();
     words.emplace_back("--help");

@@ -1,0 +1,174 @@
+#include "adapter/vm/launch.hpp"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <utility>
+
+#include "adapter/commands.hpp"
+#include "adapter/control.hpp"
+#include "adapter/printable.hpp"
+#include "adapter/tap_names.hpp"
+#include "adapter/vm/folders.hpp"
+#include "adapter/vm/kvm_probe.hpp"
+#include "adapter/vm/supervisor.hpp"
+
+namespace vnet::adapter {
+namespace {
+
+constexpr std::size_t kMaxSpecFile = 1024 * 1024;
+constexpr const char* kRuns = "runs";  ///< what a supervisor in the background says first, else why not
+
+void say_as(const std::string& name, const std::string& text) {
+  std::fprintf(stderr, "vnet vm %s: %s\n", name.c_str(), text.c_str());
+}
+
+ExitCode failed(const std::string& text) {
+  complain(text);
+  return ExitCode::failed;
+}
+
+Read<void> check_files(const VmSpec& spec) {
+  std::vector<std::pair<std::string, int>> files = {{spec.kernel, R_OK}, {spec.initrd, R_OK}};
+  for (const VmDisk& disk : spec.disks) files.emplace_back(disk.file, disk.read_only ? R_OK : R_OK | W_OK);
+  for (const VmShare& share : spec.shares) files.emplace_back(share.folder, R_OK | X_OK);
+  for (const auto& [file, mode] : files) {
+    if (!file.empty() && ::access(file.c_str(), mode) != 0) {
+      return fail("cannot use " + printable(file) + ": " + std::strerror(errno));
+    }
+  }
+  return {};
+}
+
+/// The switch's word on a NIC comes before ours: a config may have given it an address already.
+void choose_macs(VmSpec& spec, const std::string& switch_path) {
+  for (VmNic& nic : spec.nics) {
+    if (nic.mac) continue;
+    if (auto client = connect_control(switch_path, kSwitchTimeout)) {
+      const auto reply = client->exchange("GET", api_target({"nics", nic.name}));
+      if (reply && reply->status == 200) {
+        nic.mac = MacAddress::parse(text_at(parse_json(reply->body).value_or(Json{}), "mac"));
+      }
+    }
+    if (!nic.mac) nic.mac = derive_mac("vnet vm", spec.name, nic.name);
+  }
+}
+
+std::string choose_accel(const VmSpec& spec) {
+  if (spec.accel != "auto") return spec.accel;
+  const std::string problem = kvm_problem(spec.qemu, vm_root() + "/kvm");
+  if (problem.empty()) return "kvm";
+  say_as(spec.name, problem + ": the guest is emulated (tcg)");
+  return "tcg";
+}
+
+/// Runs the VM in this process. `tell` is called with nothing when the guest runs, or with why it does not.
+ExitCode supervise(VmStart how, dgram::Fd lock, const std::function<void(const std::string&)>& tell) {
+  ::signal(SIGPIPE, SIG_IGN);
+  const std::string name = how.spec.name;
+  if (how.accel.empty()) how.accel = choose_accel(how.spec);
+  Supervisor supervisor{[name](const std::string& text) { say_as(name, text); }};
+  if (auto started = supervisor.start(std::move(how), std::move(lock)); !started) {
+    tell(started.error());
+    return ExitCode::failed;
+  }
+  return supervisor.run(tell) ? ExitCode::ok : ExitCode::failed;
+}
+
+void write_text(int fd, const std::string& text) {
+  if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return;  // nobody waits any more
+}
+
+/// In the child: nothing of the terminal, and of the descriptors only these.
+void leave_terminal(const VmFolder& folder, std::initializer_list<int> kept) {
+  ::setsid();
+  const int null = ::open("/dev/null", O_RDWR);
+  const int log = ::open(folder.log().c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  ::dup2(null, STDIN_FILENO);
+  ::dup2(log < 0 ? null : log, STDOUT_FILENO);
+  ::dup2(log < 0 ? null : log, STDERR_FILENO);
+  const long most = std::clamp(::sysconf(_SC_OPEN_MAX), 256L, 65536L);
+  for (int fd = 3; fd < most; ++fd) {
+    if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);
+  }
+}
+
+ExitCode in_background(VmStart how, dgram::Fd lock) {
+  int ends[2] = {-1, -1};
+  if (::pipe(ends) != 0) return failed(std::string{"no pipe: "} + std::strerror(errno));
+  const dgram::Fd read_end{ends[0]};
+  dgram::Fd write_end{ends[1]};
+  (void)::fcntl(write_end.get(), F_SETFD, FD_CLOEXEC);
+  const std::string name = how.spec.name;
+  const VmFolder folder = how.folder;
+  const pid_t child = ::fork();
+  if (child < 0) return failed(std::string{"no process: "} + std::strerror(errno));
+  if (child == 0) {
+    leave_terminal(folder, {lock.get(), write_end.get(), how.state.get()});
+    const auto tell = [&](const std::string& problem) {
+      write_text(write_end.get(), problem.empty() ? kRuns : problem);
+      write_end.close();
+    };
+    return supervise(std::move(how), std::move(lock), tell);
+  }
+  write_end.close();
+  lock.close();
+  std::string said;
+  std::array<char, 4096> piece{};
+  for (ssize_t size = 0; (size = ::read(read_end.get(), piece.data(), piece.size())) != 0;) {
+    if (size > 0) said.append(piece.data(), static_cast<std::size_t>(size));
+    if (size < 0 && errno != EINTR) break;
+  }
+  if (said == kRuns) {
+    std::printf("%s\n", name.c_str());
+    return ExitCode::ok;
+  }
+  return failed(said.empty() ? "the supervisor ended at once; see " + folder.log() : said);
+}
+
+}  // namespace
+
+Read<VmSpec> spec_of_vm(const std::string& name) {
+  const auto text = file_text(vm_folder(name).spec(), kMaxSpecFile);
+  if (!text) return fail("nothing is known of a VM " + name);
+  return read_vm_spec(*text, vm_folder(name).path);
+}
+
+ExitCode launch_vm(Launch launch) {
+  if (auto complete = complete_vm_spec(launch.spec); !complete) return failed(complete.error());
+  if (auto there = check_files(launch.spec); !there) return failed(there.error());
+  VmStart how{.spec = std::move(launch.spec),
+              .folder = {},
+              .switch_path = std::move(launch.switch_path),
+              .accel = std::move(launch.accel),
+              .foreground = launch.foreground,
+              .switch_memory = std::move(launch.switch_memory)};
+  if (!launch.state.empty()) {
+    how.state = dgram::Fd{::open(launch.state.c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!how.state) return failed("cannot read " + launch.state + ": " + std::strerror(errno));
+  }
+  how.folder = vm_folder(how.spec.name);
+  if (auto made = make_private_folder(how.folder.path); !made) return failed("cannot " + made.error().to_string());
+  auto lock = lock_vm(how.folder);
+  if (!lock) {
+    return failed(lock.error().code == EWOULDBLOCK ? "the VM " + how.spec.name + " runs already"
+                                                   : "cannot " + lock.error().to_string());
+  }
+  choose_macs(how.spec, how.switch_path);
+  if (auto kept = write_file(how.folder.spec(), pretty(vm_spec_json(how.spec))); !kept) {
+    return failed("cannot " + kept.error().to_string());
+  }
+  if (!how.foreground) return in_background(std::move(how), std::move(*lock));
+  const std::string name = how.spec.name;
+  return supervise(std::move(how), std::move(*lock), [&](const std::string& problem) {
+    if (problem.empty()) return say_as(name, "the guest runs");
+    complain(problem);
+  });
+}
+
+}  // namespace vnet::adapter

@@ -1,0 +1,31 @@
+// `vnet vm`: what each of its commands was told.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+#include "adapter/vm/spec.hpp"
+
+namespace vnet::adapter {
+
+struct VmOptions {
+  enum class Verb { run, start, list, ip, attach, detach, stop, save, restore, snapshots, rm, screenshot, logs };
+  Verb verb = Verb::list;
+  std::string name{};                        ///< the VM's
+  std::optional<std::string> file{};         ///< run, start: what the VM is made of; screenshot: where to
+  VmFlags flags{};                           ///< run, start, restore
+  std::optional<std::string> nic{};          ///< attach, detach, ip
+  std::optional<std::string> network{};      ///< attach
+  std::optional<std::string> snapshot{};     ///< save, restore, rm
+  std::optional<std::uint32_t> timeout_s{};  ///< stop, ip
+  bool foreground = false;                   ///< restore
+  bool follow = false;                       ///< logs
+  bool log = false;                          ///< logs: the supervisor's, not the console's
+  bool json = false;
+  std::string folder{};  ///< the current one
+
+  bool operator==(const VmOptions&) const = default;
+};
+
+}  // namespace vnet::adapter

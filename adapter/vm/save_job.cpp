@@ -1,0 +1,180 @@
+#include "adapter/vm/save_job.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <filesystem>
+#include <utility>
+
+#include "adapter/vm/folders.hpp"
+
+namespace vnet::adapter {
+namespace {
+
+/// A large memory to a slow disk.
+constexpr Duration kSaveTime = std::chrono::minutes{10};
+constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 40;  ///< bytes a second
+
+std::string utc_now() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  ::gmtime_r(&now, &parts);
+  char text[32] = {};
+  (void)std::strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  return text;
+}
+
+}  // namespace
+
+SaveJob::SaveJob(Vm& vm, std::shared_ptr<Report> report, Snapshot snapshot, Instant now)
+    : Job(vm, std::move(report), now + kSaveTime),
+      snapshot_(std::move(snapshot)),
+      fresh_(snapshot_root() + "/.fresh-" + snapshot_.name + "-" + std::to_string(::getpid())),
+      was_running_(vm.running()) {
+  for (const VmDisk& disk : vm_.spec().disks) {
+    if (disk.read_only || over()) continue;
+    report_->failed("the guest may write to " + disk.file + ", and disks are no part of a snapshot; have it readonly");
+  }
+  if (over()) return;
+  if (auto made = make_private_folder(fresh_); !made) {
+    report_->failed("cannot " + made.error().to_string());
+    return;
+  }
+  manifest_.spec = vm_.spec();
+  for (std::size_t i = 0; i < vm_.nics().size(); ++i) {
+    const NicState& state = vm_.nics()[i]->state();
+    manifest_.spec.nics[i].network = state.network();
+    manifest_.spec.nics[i].disconnected = !state.wanted();
+  }
+  vm_.hold_all(now);
+}
+
+SaveJob::~SaveJob() {
+  std::error_code ignored;
+  std::filesystem::remove_all(fresh_, ignored);
+}
+
+Instant SaveJob::next_deadline() const noexcept {
+  return stage_ == Stage::digest ? kAtOnce : stage_ == Stage::notice ? noticed_ : deadline_;
+}
+
+bool SaveJob::answered() {
+  if (asked_.waiting()) return false;
+  if (!asked_.answer() && problem_.empty()) problem_ = asked_.answer().error();
+  return true;
+}
+
+void SaveJob::go(Instant now) {
+  if (stage_ == Stage::unplug && vm_.disconnected()) {
+    noticed_ = now + (was_running_ ? kNotice : Duration::zero());
+    stage_ = Stage::notice;
+  }
+  if (stage_ == Stage::notice && now >= noticed_) {
+    manifest_.switch_memory = vm_.switch_memory();
+    asked_.ask(vm_.qmp(), "stop");
+    stage_ = Stage::stop;
+  }
+  if (stage_ == Stage::stop && answered()) {
+    asked_.ask(vm_.qmp(), "migrate-set-parameters", {{"max-bandwidth", kNoLimit}});
+    stage_ = Stage::limits;
+  }
+  if (stage_ == Stage::limits && answered()) write_state(now);
+  if (stage_ == Stage::give && answered()) {
+    if (!problem_.empty()) return resume(now);
+    vm_.forget_migration();
+    asked_.ask(vm_.qmp(), "migrate", {{"uri", "fd:state"}});
+    stage_ = Stage::write;
+  }
+  if (stage_ == Stage::write && answered()) {
+    if (vm_.migration() == "failed" && problem_.empty()) problem_ = "QEMU could not write its state; is the disk full?";
+    if (!problem_.empty() || vm_.migration() == "completed") resume(now);
+  }
+  if (stage_ == Stage::resume && answered()) {
+    vm_.release_all(now);
+    stage_ = Stage::plug;
+  }
+  if (stage_ == Stage::plug && vm_.settled()) {
+    if (!problem_.empty()) return report_->failed(problem_);
+    stage_ = Stage::digest;
+  }
+  if (stage_ == Stage::digest && digest_on()) finish();
+}
+
+void SaveJob::write_state(Instant now) {
+  const std::string path = fresh_ + "/state";
+  dgram::Fd state{::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600)};
+  if (!state && problem_.empty()) problem_ = "cannot write " + path + ": " + std::strerror(errno);
+  if (!problem_.empty()) return resume(now);
+  asked_.give(vm_.qmp(), std::move(state), "state");
+  stage_ = Stage::give;
+}
+
+void SaveJob::resume(Instant now) {
+  if (!was_running_) {
+    vm_.release_all(now);
+    stage_ = Stage::plug;
+    return;
+  }
+  asked_.ask(vm_.qmp(), "cont");
+  stage_ = Stage::resume;
+}
+
+/// Reads on in the files whose digests are wanted. True: there are no more.
+bool SaveJob::digest_on() {
+  if (files_.empty() && !digest_) {
+    const VmSpec& spec = manifest_.spec;
+    files_ = {
+        {find_program(spec.qemu), &manifest_.qemu}, {spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}};
+    std::erase_if(files_, [](const auto& file) { return file.first.empty(); });
+  }
+  if (files_.empty()) return true;
+  const auto& [path, mark] = files_.back();
+  if (!digest_) {
+    *mark = look_at_file(path).value_or(FileMark{});
+    file_ = std::ifstream{path, std::ios::binary};
+    digest_.emplace();
+  }
+  constexpr std::size_t kPiece = 1024 * 1024;
+  std::vector<char> piece(kPiece);
+  file_.read(piece.data(), static_cast<std::streamsize>(piece.size()));
+  digest_->add({piece.data(), static_cast<std::size_t>(file_.gcount())});
+  if (file_) return false;
+  mark->sha256 = digest_->finish();
+  files_.pop_back();
+  if (files_.empty()) return true;
+  digest_.reset();
+  return false;
+}
+
+void SaveJob::finish() {
+  const auto state = look_at_file(fresh_ + "/state");
+  manifest_.state_bytes = state ? state->bytes : 0;
+  manifest_.accel = vm_.how().accel;
+  manifest_.qemu_version = vm_.qemu_version();
+  manifest_.created = utc_now();
+  auto done = write_file(fresh_ + "/manifest.json", pretty(manifest_json(manifest_)));
+  if (done) done = place_snapshot(fresh_, snapshot_);
+  if (!done) return report_->failed("cannot " + done.error().to_string());
+  report_->done({{"snapshot", snapshot_.name}, {"bytes", manifest_.state_bytes}, {"folder", snapshot_.folder}});
+}
+
+void SaveJob::late(Instant now) {
+  if (problem_.empty()) problem_ = "saving took too long";
+  give_up(problem_, now);
+}
+
+void SaveJob::give_up(const std::string& why, Instant now) {
+  deadline_ = kNever;
+  // Whatever QEMU is at: it is told to go on, and the NICs come back.
+  vm_.qmp().ask("migrate_cancel", nullptr, nullptr);
+  if (was_running_) vm_.qmp().ask("cont", nullptr, nullptr);
+  vm_.release_all(now);
+  report_->failed(why);
+}
+
+}  // namespace vnet::adapter

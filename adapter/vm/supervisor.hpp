@@ -1,0 +1,76 @@
+// Supervisor: one process, one VM. It holds QEMU, the lock that says so, and the control socket by which `vnet vm`
+// asks.
+//
+// The control socket speaks HTTP like vnetd's, for us alone (0600, same user):
+//
+//   GET  /v1/vm                                       what the VM is and how it is
+//   POST /v1/attach      {"nic"?, "network"?}         a job
+//   POST /v1/detach      {"nic"?}                     a job
+//   POST /v1/stop        {"timeout_s"?}               a job
+//   POST /v1/save        {"snapshot"}                 a job
+//   POST /v1/screenshot  {"file"}                     a job
+//
+// A job's answer is its report (job.hpp), a line of JSON each, as it comes; the last one has `done` or `failed`.
+// Without `nic` the only NIC is meant. Exclusive jobs wait for nobody: a second one is refused with 409.
+//
+// The first SIGINT or SIGTERM shuts the guest down, the second kills it. The supervisor ends when QEMU has, however
+// that came.
+// Limits: those of http::ServerOptions; kMaxJobs.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "adapter/poll_loop.hpp"
+#include "adapter/signal_pipe.hpp"
+#include "adapter/vm/job.hpp"
+#include "adapter/vm/vm.hpp"
+#include "http/server.hpp"
+
+namespace vnet::adapter {
+
+inline constexpr std::size_t kMaxJobs = 16;
+inline constexpr Duration kStopPatience = std::chrono::seconds{10};
+/// For clients that are still reading when the VM has ended.
+inline constexpr Duration kLinger = std::chrono::seconds{2};
+
+class Supervisor final : private dgram::Watched {
+ public:
+  using Say = std::function<void(const std::string&)>;
+
+  explicit Supervisor(Say say) : say_(std::move(say)), signals_{SIGINT, SIGTERM, SIGHUP, SIGCHLD} {}
+  ~Supervisor() override;
+
+  /// Starts QEMU and listens. The lock on `how.folder` is the supervisor's from now on.
+  [[nodiscard]] Read<void> start(VmStart how, dgram::Fd lock);
+  /// Until the VM has ended. `on_ready` is called once, when the guest runs (empty) or cannot (why).
+  /// False: the VM did not run, or did not end well.
+  [[nodiscard]] bool run(const std::function<void(const std::string& problem)>& on_ready);
+
+ private:
+  void on_ready(bool readable, bool writable) override;
+  void turn();
+  void settle_jobs(Instant now);
+  void stop(Duration patience);
+
+  http::Response handle(http::Request& request);
+  http::Response post(const std::string& verb, const Json& body);
+  [[nodiscard]] Json view();
+  template <typename JobOf, typename... Arguments>
+  http::Response begin(Arguments&&... arguments);
+
+  Say say_;
+  SignalPipe signals_;
+  PollLoop loop_;
+  dgram::Fd lock_;
+  std::unique_ptr<Vm> vm_;
+  std::vector<std::unique_ptr<Job>> jobs_;
+  std::shared_ptr<Report> starting_;
+  std::unique_ptr<http::Server> server_;
+  bool stopping_ = false;
+  bool failed_ = false;
+};
+
+}  // namespace vnet::adapter

@@ -1,0 +1,171 @@
+#include "adapter/vm/vm.hpp"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "adapter/printable.hpp"
+#include "adapter/vm/qemu_command.hpp"
+
+namespace vnet::adapter {
+namespace {
+
+/// A stream pair: ours first. QEMU sets what it gets to the mode that it wants.
+dgram::SystemResult<std::pair<dgram::Fd, dgram::Fd>> stream_pair() { return dgram::make_pair(SOCK_STREAM); }
+
+}  // namespace
+
+dgram::SystemResult<std::unique_ptr<Vm>> Vm::start(VmStart how, PollLoop& loop, Say say,
+                                                   std::function<void()> on_escape) {
+  auto console = stream_pair();
+  auto qmp = stream_pair();
+  if (!console || !qmp) return fail(console ? qmp.error() : console.error());
+  std::vector<std::pair<dgram::Fd, dgram::Fd>> pairs;
+  std::vector<int> inherited = {console->second.get(), qmp->second.get()};
+  QemuParts parts{.accel = how.accel,
+                  .console_fd = console->second.get(),
+                  .qmp_fd = qmp->second.get(),
+                  .incoming = static_cast<bool>(how.state)};
+  for (std::size_t i = 0; i < how.spec.nics.size(); ++i) {
+    auto pair = dgram::make_pair(SOCK_DGRAM);
+    if (!pair) return fail(pair.error());
+    for (const dgram::Fd* end : {&pair->first, &pair->second}) {
+      (void)dgram::enlarge_buffers(*end, dgram::kBufferBytes);
+    }
+    parts.nic_fds.push_back(pair->second.get());
+    inherited.push_back(pair->second.get());
+    pairs.push_back(std::move(*pair));
+  }
+  const dgram::Fd log{::open(how.folder.log().c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600)};
+  if (!log) return fail(dgram::SystemError{"write " + how.folder.log(), errno});
+  const std::vector<std::string> command = qemu_command(how.spec, parts);
+  auto process = Process::start(command, inherited, log.get());
+  if (!process) return fail(process.error());
+
+  std::unique_ptr<Vm> vm{new Vm{std::move(how), loop, std::move(say)}};
+  vm->process_.emplace(std::move(*process));
+  vm->qmp_ = std::make_unique<QmpClient>(std::move(qmp->first), loop, &PollLoop::now, *vm);
+  vm->console_ = std::make_unique<Console>(std::move(console->first), vm->how_.folder.console(), vm->how_.foreground,
+                                           loop, std::move(on_escape));
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    vm->nics_.push_back(std::make_unique<NicPort>(
+        i, vm->how_.spec.nics[i], std::move(pairs[i].first), vm->line_, *vm->qmp_, vm->say_,
+        [file = vm->how_.folder.added()](const std::string& name) { remember_line(file, name); }));
+  }
+  return vm;
+}
+
+NicPort* Vm::find_nic(const std::string& name_or_mac) {
+  const auto found = std::ranges::find_if(nics_, [&](const auto& nic) { return nic->is(name_or_mac); });
+  return found == nics_.end() ? nullptr : found->get();
+}
+
+void Vm::hold_all(Instant now) {
+  for (const auto& nic : nics_) nic->state().hold(now);
+}
+
+void Vm::release_all(Instant now) {
+  for (const auto& nic : nics_) nic->state().release(now);
+}
+
+bool Vm::settled() const {
+  return std::ranges::all_of(nics_, [](const auto& nic) { return nic->state().settled(); });
+}
+
+bool Vm::disconnected() const {
+  return std::ranges::all_of(nics_, [](const auto& nic) {
+    return nic->state().carrier() == NicState::Carrier::down && !nic->state().attached() && nic->state().settled();
+  });
+}
+
+void Vm::note_version(const Json& answer) {
+  const Json& version = member(answer, "qemu");
+  for (const char* part : {"major", "minor", "micro"}) {
+    qemu_version_ += (qemu_version_.empty() ? "" : ".") + std::to_string(count_at(version, part));
+  }
+  qemu_version_ += text_at(answer, "package");
+}
+
+Json Vm::switch_memory() {
+  Json all = {{"version", 1}, {"nics", Json::array()}};
+  for (const auto& nic : nics_) {
+    // One that has never been plugged in is not known there.
+    const auto memory = line_.ask("POST", "/v1/snapshot", {{"nics", Json::array({nic->nic().name})}});
+    if (!memory && memory.error().status == 0) return {};
+    if (memory) {
+      for (const Json& one : member(*memory, "nics")) all["nics"].push_back(one);
+    }
+  }
+  return all;
+}
+
+void Vm::restore_switch_memory() {
+  if (!how_.switch_memory.is_object()) return;
+  // Names may be others than when it was saved; the MAC addresses are not.
+  for (Json& one : how_.switch_memory["nics"]) {
+    if (const NicPort* nic = find_nic(text_at(one, "mac"))) one["name"] = nic->nic().name;
+  }
+  const auto restored = line_.ask("POST", "/v1/restore", how_.switch_memory);
+  if (!restored) return say_("the switch does not take back what it knew: " + printable(restored.error().text));
+  for (const Json& one : member(*restored, "nics")) {
+    if (const std::string lease = text_at(one, "lease"); lease != "restored" && lease != "none") {
+      say_(printable(text_at(one, "name") + ": the lease of " + lease));
+    }
+  }
+}
+
+const std::string& Vm::ended() {
+  if (const auto how = process_->ended()) ended_ = *how;
+  return ended_;
+}
+
+void Vm::kill() {
+  if (process_->running()) ended_ = "was killed";
+  process_->kill();
+}
+
+Instant Vm::next_deadline() const {
+  Instant least = std::min(line_.next_deadline(), qmp_->next_deadline());
+  for (const auto& nic : nics_) least = std::min(least, nic->state().next_deadline());
+  return least;
+}
+
+void Vm::expire(Instant now) {
+  line_.expire(now);
+  qmp_->expire(now);
+  for (const auto& nic : nics_) {
+    if (nic->state().next_deadline() <= now) nic->state().expire(now);
+  }
+}
+
+void Vm::on_qmp_event(const std::string& name, const Json& data) {
+  if (name == "RESUME") running_ = true;
+  if (name == "STOP" || name == "SHUTDOWN") running_ = false;
+  if (name == "MIGRATION") migration_ = text_at(data, "status");
+  if (name == "SHUTDOWN") say_("the guest has shut down (" + printable(text_at(data, "reason")) + ")");
+}
+
+void Vm::on_qmp_gone(const std::string& cause) {
+  if (process_ && process_->running()) say_("QEMU: " + cause);
+}
+
+void Vm::on_switch_here() {
+  say_("vnetd is at " + line_.path());
+  for (const auto& nic : nics_) nic->state().switch_back(PollLoop::now());
+}
+
+void Vm::on_switch_gone(const std::string& cause) {
+  say_("without vnetd: " + printable(cause) + "; waiting for it");
+  for (const auto& nic : nics_) nic->state().switch_gone(PollLoop::now());
+}
+
+void Vm::on_nic_event(const Json& event) {
+  NicPort* nic = find_nic(text_at(event, "nic"));
+  if (nic == nullptr) nic = find_nic(text_at(event, "mac"));
+  if (nic != nullptr) nic->look(PollLoop::now());
+}
+
+}  // namespace vnet::adapter
