@@ -11,12 +11,30 @@ export PATH=/bin HOME=/
 
 word() { sed -n "s/.*vnet\.$1=\([^ ]*\).*/\1/p" /proc/cmdline; }
 
+# Asks for a lease afresh whenever the NIC's carrier comes, as a network manager does; each start of it is a line in
+# /run/carrier.NIC.
+follow() {
+  last=0
+  while true; do
+    now=$(cat "/sys/class/net/$1/carrier")
+    if [ "$now" != "$last" ]; then
+      last=$now
+      echo "$now" >>"/run/carrier.$1"
+      [ ! -e "/run/udhcpc.$1.pid" ] || kill "$(cat "/run/udhcpc.$1.pid")"
+      [ "$now" = 0 ] || LEASE_FILE=/run/lease.$1 udhcpc -f -i "$1" -x "hostname:$(hostname)" -s /etc/udhcpc.sh -t 20 -T 1 -A 1 \
+        -p "/run/udhcpc.$1.pid" >>"/run/udhcpc.$1.log" 2>&1 &
+    fi
+    usleep 20000
+  done
+}
+
 while read -r module; do insmod "/modules/$module"; done </modules/order
 hostname "$(word hostname)"
 ip link set lo up
 for nic in /sys/class/net/eth*; do
   [ -e "$nic" ] || continue
   ip link set "${nic##*/}" up
+  [ "$(word dhcp)" != carrier ] || follow "${nic##*/}" &
   [ "$(word dhcp)" = on ] || continue
   udhcpc -f -i "${nic##*/}" -x "hostname:$(hostname)" -s /etc/udhcpc.sh -t 3 -T 1 -A 1 \
     -p "/run/udhcpc.${nic##*/}.pid" >"/run/udhcpc.${nic##*/}.log" 2>&1 &

@@ -48,34 +48,18 @@ def stream_netdev(path):
     return f'stream,server=off,addr.type=unix,addr.path={path}'
 
 
-class Vm:
-    """`netdev` is one of the functions' results above, or None for a VM without a NIC."""
+class Guest:
+    """The shell in the guest, by the protocol of init.sh. `story` tells more about a failure."""
 
-    def __init__(self, name, image, folder, netdev, mac='52:cc:cc:cc:cc:01', memory_mib=128, dhcp=True, accel=None,
-                 pass_fds=()):
+    def __init__(self, name, shell):
         self.name = name
-        self.console_file = pathlib.Path(folder) / f'{name}.console'
         self._request = 0
         self._buffer = b''
-        self._shell, shell_end = socket.socketpair()
-        self._qmp, qmp_end = socket.socketpair()
-        flags = f'{BOOT_FLAGS} vnet.hostname={name} vnet.dhcp={"on" if dhcp else "off"}'
-        command = [
-            QEMU, '-name', name, '-machine', 'pc', '-accel', accel or accelerator(image), '-m', memory_mib,
-            '-nodefaults', '-display', 'none', '-no-reboot', '-no-user-config',
-            '-kernel', image.kernel, '-initrd', image.initrd, '-append', flags,
-            '-chardev', f'file,id=console,path={self.console_file}', '-serial', 'chardev:console',
-            '-chardev', f'socket,id=shell,fd={shell_end.fileno()}', '-serial', 'chardev:shell',
-            '-chardev', f'socket,id=qmp,fd={qmp_end.fileno()}', '-mon', 'chardev=qmp,mode=control',
-        ]
-        if netdev:
-            command += ['-netdev', f'{netdev},id=net0',
-                        '-device', f'virtio-net-pci,id=nic0,netdev=net0,mac={mac},romfile=']
+        self._shell = shell
         self.started = time.monotonic()
-        self.child = processes.Child(command, pass_fds=(shell_end.fileno(), qmp_end.fileno(), *pass_fds))
-        shell_end.close()
-        qmp_end.close()
-        self._qmp_file = None
+
+    def story(self):
+        return ''
 
     def wait_shell(self, timeout=BOOT_SECONDS):
         """Returns the seconds from start to the guest's shell."""
@@ -111,6 +95,48 @@ class Vm:
         show = "ip -6 addr show dev eth0 scope global | grep -v tentative | sed -n 's/.*inet6 \\([^/]*\\).*/\\1/p'"
         return self.check(f'until [ -n "$({show})" ]; do sleep 0.1; done; {show}', timeout).split()[0]
 
+    def _read_line(self, timeout):
+        deadline = time.monotonic() + timeout
+        while b'\n' not in self._buffer:
+            self._shell.settimeout(max(deadline - time.monotonic(), 0.001))
+            try:
+                received = self._shell.recv(65536)
+            except TimeoutError:
+                raise AssertionError(f'{self.name}: no answer in {timeout} s\n{self.story()}') from None
+            if not received:
+                raise AssertionError(f'{self.name}: QEMU ended\n{self.story()}')
+            self._buffer += received
+        line, self._buffer = self._buffer.split(b'\n', 1)
+        return line.decode().strip('\r')
+
+
+class Vm(Guest):
+    """`netdev` is one of the functions' results above, or None for a VM without a NIC."""
+
+    def __init__(self, name, image, folder, netdev, mac='52:cc:cc:cc:cc:01', memory_mib=128, dhcp=True, accel=None,
+                 pass_fds=()):
+        shell, shell_end = socket.socketpair()
+        super().__init__(name, shell)
+        self.console_file = pathlib.Path(folder) / f'{name}.console'
+        self._qmp, qmp_end = socket.socketpair()
+        flags = f'{BOOT_FLAGS} vnet.hostname={name} vnet.dhcp={"on" if dhcp else "off"}'
+        command = [
+            QEMU, '-name', name, '-machine', 'pc', '-accel', accel or accelerator(image), '-m', memory_mib,
+            '-nodefaults', '-display', 'none', '-no-reboot', '-no-user-config',
+            '-kernel', image.kernel, '-initrd', image.initrd, '-append', flags,
+            '-chardev', f'file,id=console,path={self.console_file}', '-serial', 'chardev:console',
+            '-chardev', f'socket,id=shell,fd={shell_end.fileno()}', '-serial', 'chardev:shell',
+            '-chardev', f'socket,id=qmp,fd={qmp_end.fileno()}', '-mon', 'chardev=qmp,mode=control',
+        ]
+        if netdev:
+            command += ['-netdev', f'{netdev},id=net0',
+                        '-device', f'virtio-net-pci,id=nic0,netdev=net0,mac={mac},romfile=']
+        self.started = time.monotonic()
+        self.child = processes.Child(command, pass_fds=(shell_end.fileno(), qmp_end.fileno(), *pass_fds))
+        shell_end.close()
+        qmp_end.close()
+        self._qmp_file = None
+
     def qmp(self, command, **arguments):
         """One QMP command; returns its `return` member. Events met on the way are dropped."""
         if self._qmp_file is None:
@@ -144,23 +170,9 @@ class Vm:
         self._shell.close()
         self._qmp.close()
 
-    def _read_line(self, timeout):
-        deadline = time.monotonic() + timeout
-        while b'\n' not in self._buffer:
-            self._shell.settimeout(max(deadline - time.monotonic(), 0.001))
-            try:
-                received = self._shell.recv(65536)
-            except TimeoutError:
-                raise AssertionError(self._story(f'no answer in {timeout} s')) from None
-            if not received:
-                raise AssertionError(self._story('QEMU ended'))
-            self._buffer += received
-        line, self._buffer = self._buffer.split(b'\n', 1)
-        return line.decode().strip('\r')
-
-    def _story(self, what):
+    def story(self):
         console = self.console_file.read_text(errors='replace')[-2000:] if self.console_file.exists() else ''
-        return f'{self.name}: {what}\nQEMU said:\n{self.child.log}\nend of the console:\n{console}'
+        return f'QEMU said:\n{self.child.log}\nend of the console:\n{console}'
 
 
 def missing():

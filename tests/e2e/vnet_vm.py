@@ -1,0 +1,130 @@
+"""VMs that `vnet vm` runs, in folders of the test's own, and their guests' shells.
+
+    vms = vnet_vm.Vms(self)                     the test's folder, daemon and cleanup
+    alice = vms.start('alice', '--nic', 'network=home')
+    alice.guest.check('ping -c 1 192.168.1.1')  the guest, as soon as it has booted
+
+The guest's shell is a second serial port on a socket where the test listens; it is there before QEMU is.
+"""
+
+import json
+import os
+import pathlib
+import socket
+
+import harness
+import processes
+import vm
+
+BOOT_FLAGS = vm.BOOT_FLAGS
+
+
+class Machine:
+    """One name, over starts and restores."""
+
+    def __init__(self, vms, name):
+        self.vms, self.name = vms, name
+        self.socket_path = vms.folder / f'{name}.shell'
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(str(self.socket_path))
+        self._listener.listen(1)
+        self._listener.settimeout(vm.BOOT_SECONDS)
+        self.guest = None
+
+    def arguments(self, dhcp='carrier', memory=128):
+        image = harness.vm_image()
+        return ['--name', self.name, '--kernel', image.kernel, '--initrd', image.initrd, '--memory', str(memory),
+                '--append', f'{BOOT_FLAGS} vnet.hostname={self.name} vnet.dhcp={dhcp}',
+                '--qemu-arg=-chardev', f'--qemu-arg=socket,id=shell,path={self.socket_path}',
+                '--qemu-arg=-serial', '--qemu-arg=chardev:shell', '--qemu-arg=-no-reboot']
+
+    def connect(self):
+        """The shell of the QEMU that has just been started."""
+        shell, _ = self._listener.accept()
+        self.guest = Guest(self, shell)
+        return self.guest
+
+    def view(self):
+        """What `vnet vm list` says of it; None when there is nothing."""
+        return next((one for one in json.loads(self.vms.vnet('vm', 'list', '--json').stdout)
+                     if one['name'] == self.name), None)
+
+    def nic(self, index=0):
+        return self.view()['nics'][index]
+
+    def vnet(self, verb, *arguments, **options):
+        return self.vms.vnet('vm', verb, self.name, *arguments, **options)
+
+    def close(self):
+        if self.guest:
+            self.guest.close()
+        self._listener.close()
+
+
+class Guest(vm.Guest):
+    def __init__(self, machine, shell):
+        super().__init__(machine.name, shell)
+        self._machine = machine
+
+    def story(self):
+        folder = self._machine.vms.runtime / 'vnet/vm' / self.name
+        return '\n'.join(f'--- {file.name}:\n{file.read_text(errors="replace")[-3000:]}'
+                         for file in sorted(folder.glob('*.log')))
+
+    def lease(self, timeout=30, nic='eth0'):
+        text = self.check(f'until [ -s /run/lease.{nic} ]; do sleep 0.1; done; cat /run/lease.{nic}', timeout)
+        return dict(line.split('=', 1) for line in text.splitlines())
+
+    def close(self):
+        self._shell.close()
+
+
+class Vms:
+    """`case` is the test, or its class."""
+
+    def __init__(self, case, control):
+        harness.vm_image()
+        self.case, self.folder = case, case.folder
+        self.runtime = self.folder / 'run'
+        self.runtime.mkdir(mode=0o700, exist_ok=True)
+        self.environment = dict(os.environ, XDG_RUNTIME_DIR=str(self.runtime), XDG_STATE_HOME=str(self.folder / 'state'),
+                                VNET_CONTROL=str(control))
+        self.machines = {}
+        harness.Case.at_end(case, self.end)
+
+    def vnet(self, *words, check=True, timeout=90, **options):
+        command = [harness.build_tree() / 'adapter/vnet', *words]
+        return processes.run(command, timeout, check, env=self.environment, **options)
+
+    def machine(self, name):
+        if name not in self.machines:
+            self.machines[name] = Machine(self, name)
+        return self.machines[name]
+
+    def start(self, name, *arguments, boot=True, **options):
+        """In the background; with `boot` the guest's shell is waited for."""
+        machine = self.machine(name)
+        self.vnet('vm', 'start', *machine.arguments(**options), *arguments)
+        machine.connect()
+        if boot:
+            machine.guest.wait_shell()
+        return machine
+
+    def end(self):
+        """Nothing may be left, and everything is looked for by what only ours has in its command line or environment."""
+        for machine in self.machines.values():
+            machine.vnet('stop', '--timeout', '0', check=False)
+            machine.close()
+        harness.eventually(lambda: not self.left(), 10, f'the end of all of {self.left()}')
+
+    def left(self):
+        """Processes that belong to VMs of this test: QEMUs, supervisors, keepers."""
+        mark = f'XDG_RUNTIME_DIR={self.runtime}'.encode()
+        found = []
+        for entry in pathlib.Path('/proc').glob('[0-9]*'):
+            try:
+                if mark in (entry / 'environ').read_bytes().split(b'\0') and entry.name != str(os.getpid()):
+                    found.append(f'{entry.name} {(entry / "comm").read_text().strip()}')
+            except OSError:
+                continue  # it ended meanwhile
+        return found
