@@ -56,6 +56,10 @@ void NicPort::look(Instant now) {
   if (nic.error().status == kNotFound) state_.seen({state_.network(), true, false}, now);
 }
 
+void NicPort::unplug() const {
+  (void)line_.ask("DELETE", api_target({"nics", nic_.name, "attach"}), {{"cause", "the VM has ended"}});
+}
+
 Json NicPort::view() const {
   Json json = {{"name", nic_.name},
                {"mac", nic_.mac.value_or(MacAddress{}).to_string()},
@@ -97,7 +101,10 @@ SwitchReply NicPort::ensure_known(const std::string& network) const {
 }
 
 void NicPort::attach(const std::string& network) {
-  const auto done = [this](const SwitchAnswer& answer) { state_.switch_done(answer, PollLoop::now()); };
+  const auto done = [this](const SwitchAnswer& answer) {
+    if (!answer && !answer.error().gone) say_(nic_.name + ": not attached: " + answer.error().text);
+    state_.switch_done(answer, PollLoop::now());
+  };
   const auto known = ensure_known(network);
   if (!known) return done(fail(refusal_of(known.error())));
   if (view_of(*known).attached) return done(view_of(*known));

@@ -34,6 +34,8 @@ class NicPort final : private NicEffects {
 
   /// The switch says that something has happened to this NIC: has a look, and tells the state.
   void look(Instant now);
+  /// QEMU has ended: ends the attachment, whatever the state thinks of it.
+  void unplug() const;
   /// For people and programs.
   [[nodiscard]] Json view() const;
   /// Has the guest's MAC address told to the network.

@@ -18,6 +18,8 @@ namespace {
 
 /// A large memory to a slow disk.
 constexpr Duration kSaveTime = std::chrono::minutes{10};
+constexpr Duration kResumeTime = std::chrono::seconds{10};
+constexpr Duration kResumeRetry = std::chrono::milliseconds{5};
 constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 40;  ///< bytes a second
 
 std::string utc_now() {
@@ -60,7 +62,12 @@ SaveJob::~SaveJob() {
 }
 
 Instant SaveJob::next_deadline() const noexcept {
-  return stage_ == Stage::digest ? kAtOnce : stage_ == Stage::notice ? noticed_ : deadline_;
+  switch (stage_) {
+    case Stage::digest: return kAtOnce;
+    case Stage::notice: return noticed_;
+    case Stage::again: return again_at_;
+    default: return deadline_;
+  }
 }
 
 bool SaveJob::answered() {
@@ -94,10 +101,8 @@ void SaveJob::go(Instant now) {
     if (vm_.migration() == "failed" && problem_.empty()) problem_ = "QEMU could not write its state; is the disk full?";
     if (!problem_.empty() || vm_.migration() == "completed") resume(now);
   }
-  if (stage_ == Stage::resume && answered()) {
-    vm_.release_all(now);
-    stage_ = Stage::plug;
-  }
+  if (stage_ == Stage::resume && !asked_.waiting()) resumed(now);
+  if (stage_ == Stage::again && now >= again_at_) resume(now);
   if (stage_ == Stage::plug && vm_.settled()) {
     if (!problem_.empty()) return report_->failed(problem_);
     stage_ = Stage::digest;
@@ -120,8 +125,20 @@ void SaveJob::resume(Instant now) {
     stage_ = Stage::plug;
     return;
   }
+  if (patience_ == kNever) patience_ = now + kResumeTime;
   asked_.ask(vm_.qmp(), "cont");
   stage_ = Stage::resume;
+}
+
+void SaveJob::resumed(Instant now) {
+  if (!asked_.answer() && now < patience_) {
+    again_at_ = now + kResumeRetry;
+    stage_ = Stage::again;
+    return;
+  }
+  (void)answered();
+  vm_.release_all(now);
+  stage_ = Stage::plug;
 }
 
 /// Reads on in the files whose digests are wanted. True: there are no more.

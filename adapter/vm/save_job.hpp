@@ -32,11 +32,13 @@ class SaveJob final : public Job {
  private:
   /// So that the saved guest has seen its carrier go: one that has not would not notice that it comes.
   static constexpr Duration kNotice = std::chrono::milliseconds{250};
-  enum class Stage { unplug, notice, stop, limits, give, write, resume, plug, digest };
+  enum class Stage { unplug, notice, stop, limits, give, write, resume, again, plug, digest };
 
   [[nodiscard]] bool answered();
   void write_state(Instant now);
   void resume(Instant now);
+  /// QEMU says that the state is written a moment before it lets the guest go on.
+  void resumed(Instant now);
   void finish();
   [[nodiscard]] bool digest_on();
   void give_up(const std::string& why, Instant now);
@@ -48,6 +50,8 @@ class SaveJob final : public Job {
   Stage stage_ = Stage::unplug;
   Asked asked_;
   Instant noticed_ = kNever;
+  Instant again_at_ = kNever;
+  Instant patience_ = kNever;
   std::string problem_;  ///< why there will be no snapshot
   std::vector<std::pair<std::string, FileMark*>> files_;
   std::ifstream file_;

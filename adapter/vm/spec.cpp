@@ -13,6 +13,8 @@ namespace {
 
 using Words = std::vector<std::string>;
 
+constexpr std::size_t kMaxNicName = 63;  ///< the switch's limit
+
 std::string absolute_in(const std::string& folder, const std::string& path) {
   return path.empty() ? path : (std::filesystem::path{folder} / path).lexically_normal().string();
 }
@@ -181,11 +183,21 @@ Read<void> check_qemu_args(const Words& arguments) {
   return {};
 }
 
+std::string name_problem(std::string_view name, std::size_t most) {
+  const bool plain = std::ranges::all_of(name, [](char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-';
+  });
+  if (plain && !name.empty() && name.size() <= most && name.front() != '-') return {};
+  return "name: " + found_expected(in_quotes(name), "1 to " + std::to_string(most) +
+                                                        " letters, digits and hyphens, the first no hyphen");
+}
+
 Read<void> check_nics(const VmSpec& spec) {
   std::set<std::string> names;
   std::set<std::string> macs;
   for (const VmNic& nic : spec.nics) {
-    if (const std::string problem = vm_name_problem(nic.name); !problem.empty()) return fail("NIC: " + problem);
+    if (const std::string problem = name_problem(nic.name, kMaxNicName); !problem.empty())
+      return fail("NIC: " + problem);
     if (!names.insert(nic.name).second) return fail("NIC: the name " + in_quotes(nic.name) + " is there twice");
     if (nic.mac && !macs.insert(nic.mac->to_string()).second) {
       return fail("NIC: the MAC address " + nic.mac->to_string() + " is there twice");
@@ -199,14 +211,7 @@ Read<void> check_nics(const VmSpec& spec) {
 
 }  // namespace
 
-std::string vm_name_problem(std::string_view name) {
-  const bool plain = std::ranges::all_of(name, [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || c == '-';
-  });
-  if (plain && !name.empty() && name.size() <= kMaxVmName + 2 && name.front() != '-') return {};
-  return "name: " + found_expected(in_quotes(name), "1 to " + std::to_string(kMaxVmName) +
-                                                        " letters, digits and hyphens, the first no hyphen");
-}
+std::string vm_name_problem(std::string_view name) { return name_problem(name, kMaxVmName); }
 
 Read<std::uint32_t> read_memory(const std::string& text) {
   std::uint64_t value = 0;
@@ -299,7 +304,7 @@ Read<void> apply_vm_flags(const VmFlags& flags, const std::string& folder, VmSpe
 }
 
 Read<void> complete_vm_spec(VmSpec& spec) {
-  if (spec.name.size() > kMaxVmName || !vm_name_problem(spec.name).empty()) {
+  if (!vm_name_problem(spec.name).empty()) {
     return fail(spec.name.empty() ? std::string{"the VM has no name: --name NAME"} : vm_name_problem(spec.name));
   }
   if (spec.kernel.empty() && spec.disks.empty()) {

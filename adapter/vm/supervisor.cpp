@@ -48,6 +48,7 @@ bool Supervisor::run(const std::function<void(const std::string&)>& on_ready) {
   }
   const std::string how = vm_->ended();
   say_("QEMU " + how);
+  vm_->unplug();
   for (const auto& job : jobs_) job->vm_ended(how);
   if (starting_ != nullptr) on_ready("QEMU " + how + "; see " + vm_->how().folder.log());
   const bool well = starting_ == nullptr && !failed_ && (stopping_ || how == "ended with code 0");

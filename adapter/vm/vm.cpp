@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "adapter/commands.hpp"
 #include "adapter/printable.hpp"
 #include "adapter/vm/qemu_command.hpp"
 
@@ -107,6 +108,7 @@ void Vm::restore_switch_memory() {
   // Names may be others than when it was saved; the MAC addresses are not.
   for (Json& one : how_.switch_memory["nics"]) {
     if (const NicPort* nic = find_nic(text_at(one, "mac"))) one["name"] = nic->nic().name;
+    make_way_for_lease(one);
   }
   const auto restored = line_.ask("POST", "/v1/restore", how_.switch_memory);
   if (!restored) return say_("the switch does not take back what it knew: " + printable(restored.error().text));
@@ -114,6 +116,28 @@ void Vm::restore_switch_memory() {
     if (const std::string lease = text_at(one, "lease"); lease != "restored" && lease != "none") {
       say_(printable(text_at(one, "name") + ": the lease of " + lease));
     }
+  }
+}
+
+void Vm::make_way_for_lease(Json& memory) {
+  const std::string saved = text_at(member(memory, "lease"), "ip");
+  if (saved.empty()) return;
+  const auto leases = line_.ask("GET", api_target({"leases"}, {{"network", text_at(memory, "network")}}));
+  if (!leases) return;
+  for (const Json& lease : *leases) {
+    if (text_at(lease, "mac") != text_at(memory, "mac")) continue;
+    const std::string held = text_at(lease, "ip");
+    if (held == saved) {
+      memory.erase("lease");  // it is as it was
+      return;
+    }
+    (void)line_.ask("DELETE", api_target({"leases", held}, {{"network", text_at(memory, "network")}}));
+  }
+}
+
+void Vm::unplug() {
+  for (const auto& nic : nics_) {
+    if (nic->state().attached()) nic->unplug();
   }
 }
 

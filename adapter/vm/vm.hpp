@@ -60,6 +60,8 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
   [[nodiscard]] dgram::Fd take_state() noexcept { return std::move(how_.state); }
   /// Has the switch remember what it did when the VM was saved. What it does not take, the guest asks for anew.
   void restore_switch_memory();
+  /// QEMU has ended: the switch need not find out by itself that nobody is there.
+  void unplug();
   /// What the switch remembers of the NICs now; null where it is not there.
   [[nodiscard]] Json switch_memory();
   /// `answer` is query-version's.
@@ -80,6 +82,9 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
  private:
   Vm(VmStart how, PollLoop& loop, Say say)
       : how_(std::move(how)), say_(std::move(say)), line_(how_.switch_path, loop, *this) {}
+
+  /// A NIC has one lease in a network; one that it was given since it was saved goes.
+  void make_way_for_lease(Json& memory);
 
   void on_qmp_event(const std::string& name, const Json& data) override;
   void on_qmp_gone(const std::string& cause) override;

@@ -151,6 +151,7 @@ TEST_F(QmpClientTest, AnAnswerThatDoesNotComeIsGivenByTheClockAndALateOneIsDropp
 TEST_F(QmpClientTest, TheEndOfTheConnectionAnswersWhatIsOpenAndWhatIsAskedAfterwards) {
   negotiate();
   client_->ask("cont", nullptr, note());
+  (void)heard();
   qemu_.close();
   turn();
   ASSERT_THAT(gone_, ElementsAre(HasSubstr("ended")));

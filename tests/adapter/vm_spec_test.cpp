@@ -123,7 +123,7 @@ TEST(QemuCommand, SaysWhatTheVmIsMadeOf) {
                                .initrd = "/i",
                                .append = "console=ttyS0 quiet",
                                .cpus = 2,
-                               .disks = {"/a,b.qcow2"},
+                               .disks = {"/a.qcow2"},
                                .nics = {"mac=52:cc:cc:cc:cc:01", "mac=52:cc:cc:cc:cc:02,model=e1000"},
                                .shares = {"/src=s"},
                                .qemu_args = {"-device", "virtio-rng-pci"}});

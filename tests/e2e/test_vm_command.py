@@ -131,7 +131,10 @@ class TwoVms(harness.Case):
     def test_a_tcp_connection_between_vms_goes_on_when_the_daemon_is_killed_and_started_again(self):
         address = self.bob.guest.lease()['ip']
         self.alice.guest.check('until [ -s /run/lease.eth0 ]; do usleep 10000; done')
-        self.bob.guest.check('rm -f /run/got; (nc -l -p 5000 >/run/got; echo ended >>/run/got) >/dev/null 2>&1 & usleep 200000')
+        # A fifo that is open for both never ends, so that nc does not close its half.
+        self.bob.guest.check('rm -f /run/got /run/open; mkfifo /run/open; '
+                             '(nc -l -p 5000 <>/run/open >/run/got; echo ended >>/run/got) >/dev/null 2>&1 & '
+                             "until netstat -lnt | grep -q ':5000 '; do usleep 10000; done")
         self.alice.guest.check('(i=0; while [ $i -lt 100 ]; do i=$((i+1)); echo line $i; usleep 50000; done | '
                                f'nc {address} 5000) >/dev/null 2>&1 &')
         self.bob.guest.check('until grep -q "line 5" /run/got; do usleep 10000; done')
@@ -168,10 +171,8 @@ class Ends(harness.Case):
     def test_killed_with_its_supervisor_no_qemu_is_left(self):
         alice = self.vms.start('alice', boot=False)
         view = alice.view()
-        with self.api.events(kind='nic.detached') as events:
-            os.kill(view['supervisor'], signal.SIGKILL)
-            wait_gone(view['pid'])
-            self.api.post('/v1/nics', {'name': 'carol'})
+        os.kill(view['supervisor'], signal.SIGKILL)
+        wait_gone(view['pid'])
         harness.eventually(lambda: not self.vms.left(), what='nothing left')
         self.assertEqual(alice.view()['state'], 'ended')
         alice.vnet('rm')
@@ -181,6 +182,7 @@ class Ends(harness.Case):
         alice = self.vms.start('alice', boot=False)
         self.assertEqual(alice.vnet('stop', '--timeout', '0').stdout.strip().splitlines()[-1], 'alice: ended')
         self.assertEqual(alice.view()['state'], 'ended')
+        self.assertIsNone(self.api.get('/v1/nics/alice')['attachment'], 'unplugged, and not found to be gone')
         self.vms.vnet('vm', 'start', '--name', 'alice')
         alice.connect().wait_shell()
         self.assertEqual(alice.guest.lease()['ip'], '192.168.1.101')
@@ -188,7 +190,8 @@ class Ends(harness.Case):
     def test_a_guest_that_powers_off_ends_its_vm(self):
         alice = self.vms.start('alice')
         pid = alice.view()['supervisor']
-        alice.guest._shell.sendall(b'1 5 ' + __import__('base64').b64encode(b'poweroff -f') + b'\n')
+        with self.assertRaisesRegex(AssertionError, 'QEMU ended'):
+            alice.guest.run('poweroff -f')
         wait_gone(pid, 30)
         self.assertIn('shut down', alice.vnet('logs', '--supervisor').stdout)
 
@@ -204,10 +207,16 @@ class Ends(harness.Case):
 
     def test_without_a_switch_it_boots_and_is_attached_when_there_is_one(self):
         self.daemon.stop()
-        alice = self.vms.start('alice', '--nic', 'network=home')
+        alice = self.vms.start('alice', '--nic', f'network=home,mac={ALICE}')
         self.assertEqual(alice.guest.check('cat /sys/class/net/eth0/carrier').strip(), '0')
         self.daemon = self.vnetd(config=CONFIG)
         alice.guest.check('until ping -c 1 -W 1 192.168.1.1; do usleep 10000; done', timeout=30)
+
+    def test_a_name_that_the_switch_knows_with_another_mac_is_not_attached_and_it_is_said_why(self):
+        alice = self.vms.start('alice', '--nic', 'mac=52:cc:cc:cc:cc:99', boot=False)
+        self.assertIn(f'the NIC alice has the MAC address {ALICE} at the switch', alice.nic()['problem'])
+        self.assertEqual((alice.nic()['attached'], alice.nic()['carrier']), (False, 'down'))
+        self.assertIn('not attached', alice.vnet('logs', '--supervisor').stdout)
 
     def test_run_ends_with_the_guest_and_shows_its_console(self):
         machine = self.vms.machine('alice')

@@ -40,6 +40,8 @@ class Machine:
 
     def connect(self):
         """The shell of the QEMU that has just been started."""
+        if self.guest:
+            self.guest.close()
         shell, _ = self._listener.accept()
         self.guest = Guest(self, shell)
         return self.guest
