@@ -18,7 +18,7 @@ struct ClosePage {
   void operator()(std::FILE* file) const { (void)std::fclose(file); }
 };
 
-bool write_file(const std::string& path, const std::string& text) {
+bool write_page(const std::string& path, const std::string& text) {
   std::unique_ptr<std::FILE, ClosePage> file{std::fopen(path.c_str(), "we")};
   if (!file) return false;
   const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
@@ -31,7 +31,7 @@ ExitCode run_grid(const Common& common, const GridOptions& options) {
   const sim::Grid grid =
       sim::compute_grid(options.combinations ? sim::all_combinations() : sim::preset_nats(), options.seed);
   if (options.html) {
-    if (!write_file(*options.html, grid_page(grid, options.version))) {
+    if (!write_page(*options.html, grid_page(grid, options.version))) {
       complain("cannot write " + printable(*options.html) + ": " + std::strerror(errno));
       return ExitCode::failed;
     }

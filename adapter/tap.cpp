@@ -25,13 +25,13 @@ namespace {
 
 void say(const std::string& text) { std::fprintf(stderr, "vnet tap: %s\n", text.c_str()); }
 
-std::string file_text(const char* path) {
+std::string contents_of(const char* path) {
   std::ifstream file{path};
   return {std::istreambuf_iterator<char>{file}, {}};
 }
 
 std::string host_identity() {
-  if (std::string id = file_text("/etc/machine-id"); !id.empty()) return id;
+  if (std::string id = contents_of("/etc/machine-id"); !id.empty()) return id;
   char name[256] = {};
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "";
 }

@@ -28,11 +28,6 @@ void say_as(const std::string& name, const std::string& text) {
   std::fprintf(stderr, "vnet vm %s: %s\n", name.c_str(), text.c_str());
 }
 
-ExitCode failed(const std::string& text) {
-  complain(text);
-  return ExitCode::failed;
-}
-
 Read<void> check_files(const VmSpec& spec) {
   std::vector<std::pair<std::string, int>> files = {{spec.kernel, R_OK}, {spec.initrd, R_OK}};
   for (const VmDisk& disk : spec.disks) files.emplace_back(disk.file, disk.read_only ? R_OK : R_OK | W_OK);

@@ -26,11 +26,6 @@ constexpr std::size_t kMaxFile = 1024 * 1024;
 /// Between two looks at a log that grows.
 constexpr Duration kLookInterval = std::chrono::milliseconds{100};
 
-ExitCode failed(const std::string& text) {
-  complain(text);
-  return ExitCode::failed;
-}
-
 ExitCode done(const std::string& line) {
   std::printf("%s\n", line.c_str());
   return ExitCode::ok;

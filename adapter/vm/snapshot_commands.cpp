@@ -20,11 +20,6 @@ namespace {
 
 constexpr std::uint64_t kMib = 1024 * 1024;
 
-ExitCode failed(const std::string& text) {
-  complain(text);
-  return ExitCode::failed;
-}
-
 /// What is to run: the saved VM, with the NICs that were asked for in the place of its own.
 Read<VmSpec> spec_to_restore(const VmSpec& saved, const VmFlags& flags) {
   VmSpec spec = saved;

@@ -14,7 +14,7 @@
 namespace vnet::adapter {
 namespace {
 
-constexpr Duration ms(int count) { return std::chrono::milliseconds{count}; }
+constexpr Duration millis(int count) { return std::chrono::milliseconds{count}; }
 
 std::uint64_t seed_of_run() {
   const char* text = std::getenv("VNET_SEED");
@@ -26,7 +26,7 @@ class World final : public NicEffects {
   explicit World(std::uint64_t seed) : random_(seed), state_(*this, chance(2) ? "home" : "", chance(2)) {
     state_.hold(now_);
     state_.switch_back(now_);
-    run_for(ms(100));
+    run_for(millis(100));
     state_.release(now_);
   }
 
@@ -101,11 +101,14 @@ class World final : public NicEffects {
   bool chance(unsigned of) { return random_() % of == 0; }
   void note(const std::string& what) { story_.push_back(what); }
   void later(Duration at_most, std::function<void()> what) {
-    const Duration wait =
-        chance(3) ? Duration::zero() : ms(static_cast<int>(random_() % 1000)) * at_most.count() / ms(1000).count();
+    const Duration wait = chance(3)
+                              ? Duration::zero()
+                              : millis(static_cast<int>(random_() % 1000)) * at_most.count() / millis(1000).count();
     pending_.emplace(now_ + wait, std::move(what));
   }
-  void pass() { run_for(chance(2) ? ms(static_cast<int>(random_() % 50)) : ms(static_cast<int>(random_() % 20'000))); }
+  void pass() {
+    run_for(chance(2) ? millis(static_cast<int>(random_() % 50)) : millis(static_cast<int>(random_() % 20'000)));
+  }
 
   void run_for(Duration time) {
     const Instant end = now_ + time;
@@ -127,7 +130,7 @@ class World final : public NicEffects {
   // QEMU
   void set_carrier(bool up) override {
     if (up && held_) violation_ = "carrier raised while held";
-    later(ms(200), [this, up] {
+    later(millis(200), [this, up] {
       if (qemu_fails_ > 0) {
         --qemu_fails_;
         return state_.carrier_done(false, now_);
@@ -153,7 +156,7 @@ class World final : public NicEffects {
       attached_ = true;
       state_.switch_done(SwitchView{network_, link_up_, true}, now_);
     };
-    chance(2) ? work() : later(ms(100), work);
+    chance(2) ? work() : later(millis(100), work);
   }
   void detach() override {
     if (carrier_) violation_ = "detached under a carrier";
@@ -162,11 +165,11 @@ class World final : public NicEffects {
       attached_ = false;
       state_.switch_done(SwitchView{network_, link_up_, false}, now_);
     };
-    chance(2) ? work() : later(ms(100), work);
+    chance(2) ? work() : later(millis(100), work);
   }
   /// The event arrives later, and then the state is told what is so at that time.
   void tell_seen() {
-    later(ms(50), [this, life = life_] {
+    later(millis(50), [this, life = life_] {
       if (alive_ && life == life_) state_.seen({network_, link_up_, attached_}, now_);
     });
     pass();
@@ -226,7 +229,7 @@ class World final : public NicEffects {
     attached_ = false;
     wanted_ = false;
     tell_seen();
-    run_for(ms(100));
+    run_for(millis(100));
   }
 
   std::mt19937_64 random_;

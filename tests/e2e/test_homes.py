@@ -54,10 +54,10 @@ class Homes(homes.Internet):
             cls.world.run(['ip', 'addr', 'add', address, 'dev', 'lo'])
         cls.alice, cls.bob, cls.server = (cls.guest(name) for name in ('alice', 'bob', 'server'))
 
-    def ping(self, host, address, *options, count=3, patience=5):
-        """How many of them were answered."""
-        said = host.run(['ping', '-n', '-c', count, '-i', '0.1', '-W', patience, *options, address], check=False).stdout
-        return int(re.search(r'(\d+) received', said)[1])
+    def answers(self, address, host, *options, count=3, patience=5):
+        """Whether any ping from the host was answered: on a busy machine some come too late for its patience."""
+        command = ['ping', '-n', '-c', str(count), '-i', '0.1', '-W', str(patience), *options, address]
+        return host.run(command, check=False).returncode == 0
 
     def map_port(self, host, protocol, inside, suggested):
         client = pcp.Client(self.keep(homes.udp(host)), INSIDE, GATEWAY)
@@ -74,12 +74,12 @@ class Homes(homes.Internet):
 
     def test_the_cloud_answers_both_homes(self):
         for host in (self.alice, self.bob):
-            self.assertEqual(self.ping(host, SERVER), 3)
+            self.assertTrue(self.answers(SERVER, host))
 
     def test_large_ones_go_and_come_in_fragments(self):
         for host in (self.alice, self.bob):
-            self.assertEqual(self.ping(host, SERVER, '-s', '4000'), 3)
-            self.assertEqual(self.ping(host, SERVER, '-s', '60000'), 3)
+            self.assertTrue(self.answers(SERVER, host, '-s', '4000'))
+            self.assertTrue(self.answers(SERVER, host, '-s', '60000'))
 
     def test_traceroute_shows_the_routers(self):
         """Of a home, from outside, the router is all that there is to see."""
@@ -90,24 +90,24 @@ class Homes(homes.Internet):
                     self.assertEqual(self.hops(host, address, *options, '-m', str(len(wanted))), wanted)
 
     def test_ipv6_is_routed_and_the_firewall_lets_in_what_was_asked_for(self):
-        self.assertEqual(self.ping(self.alice, SERVER6), 3)
-        self.assertEqual(self.ping(self.server, ALICE6, count=2, patience=1), 0)
-        self.assertEqual(self.ping(self.bob, ALICE6, count=2, patience=1), 0)
+        self.assertTrue(self.answers(SERVER6, self.alice))
+        self.assertFalse(self.answers(ALICE6, self.server, count=2, patience=1))
+        self.assertFalse(self.answers(ALICE6, self.bob, count=2, patience=1))
         self.vnet('network', 'home1', 'nat', 'firewall=false')
         self.addCleanup(self.vnet, 'network', 'home1', 'nat', 'easy')
-        self.assertEqual(self.ping(self.server, ALICE6), 3)
-        self.assertEqual(self.ping(self.bob, ALICE6), 3)
-        self.assertEqual(self.ping(self.alice, BOB6, count=2, patience=1), 0)
+        self.assertTrue(self.answers(ALICE6, self.server))
+        self.assertTrue(self.answers(ALICE6, self.bob))
+        self.assertFalse(self.answers(BOB6, self.alice, count=2, patience=1))
 
     def test_a_blackhole_swallows_what_goes_there_and_nothing_else(self):
-        self.assertEqual(self.ping(self.alice, SERVER), 3)
+        self.assertTrue(self.answers(SERVER, self.alice))
         self.vnet('network', 'home1', 'blackhole', 'add', f'{SERVER}/32')
         self.addCleanup(self.vnet, 'network', 'home1', 'blackhole', 'clear')
-        self.assertEqual(self.ping(self.alice, SERVER, count=2, patience=1), 0)
+        self.assertFalse(self.answers(SERVER, self.alice, count=2, patience=1))
         self.assertEqual(homes.outside_of(self.keep(homes.udp(self.alice)))[0], HOME1)
-        self.assertEqual(self.ping(self.bob, SERVER), 3)
+        self.assertTrue(self.answers(SERVER, self.bob))
         self.vnet('network', 'home1', 'blackhole', 'rm', f'{SERVER}/32')
-        self.assertEqual(self.ping(self.alice, SERVER), 3)
+        self.assertTrue(self.answers(SERVER, self.alice))
 
     # Datagrams.
 
@@ -143,7 +143,7 @@ class Homes(homes.Internet):
         inside = self.keep(homes.udp(self.alice, 7000, ALICE6))
         outside = self.keep(homes.udp(self.server, 7000, SERVER6))
         outside.sendto(b'too early', (ALICE6, 7000))
-        self.assertEqual(self.ping(self.server, '2001:db8:3::1', count=1), 1)  # by then it has been dealt with
+        self.assertTrue(self.answers('2001:db8:3::1', self.server, count=1))  # by then it has been dealt with
         inside.sendto(b'hello', (SERVER6, 7000))
         said, source = outside.recvfrom(100)
         self.assertEqual((said, source[:2]), (b'hello', (ALICE6, 7000)))
@@ -162,7 +162,7 @@ class Homes(homes.Internet):
         there.sendto(b'to the old one', known[0])
         there.sendto(b'to the new one', known[1])
         self.assertEqual(here.recv(100), b'to the new one')
-        self.assertEqual(self.ping(self.alice, SERVER6), 3)
+        self.assertTrue(self.answers(SERVER6, self.alice))
 
     def test_a_capture_has_both_sides_of_each_nat(self):
         needs.tools(tshark='tshark')
@@ -275,7 +275,7 @@ class Homes(homes.Internet):
         for address in (WORLD, WORLD6):
             for size in ('56', '4000'):
                 with self.subTest(address, size=size):
-                    self.assertEqual(self.ping(self.alice, address, '-s', size), 3)
+                    self.assertTrue(self.answers(address, self.alice, '-s', size))
 
 
 class Carrier(homes.Internet):
