@@ -165,6 +165,7 @@ bool Internet::from_egress(std::size_t network, ByteView frame, Instant now) {
   const IpAddress to = v4 ? IpAddress{Ipv4Address::load(packet.data() + 16)} : Ipv6Address::load(packet.data() + 24);
   auto parcel = pack(packet);
   if (!parcel) return true;
+  parcel->cut = true;  // a datagram of the host's may be of any size
   // What egress has for a guest's own address answers what never went through the translator: a call from the host.
   if (has_inside(router.lan->settings(), to)) {
     put_frames(router, ethernet->destination(), *parcel);
