@@ -47,25 +47,26 @@ class Impaired(harness.Case):
     def drops(self, direction):
         return self.api.get('/v1/nics/alice')[direction]['drops'].get('impairment', 0)
 
+    def check_latency(self, times, asked):
+        """Never less than what was asked for, and within 5 % of it: timers are late, on a busy machine by tens of
+        milliseconds on the way, so it is to be long enough for that."""
+        self.assertGreaterEqual(min(times), asked)
+        self.assertLess(statistics.median(times), 1.05 * asked)
+
     def test_latency_is_added_each_way_and_taken_away_again(self):
-        self.assertIn('impaired: latency_ms=30', self.vnet('nic', 'alice', 'impair', 'latency_ms=30'))
+        self.assertIn('impaired: latency_ms=400', self.vnet('nic', 'alice', 'impair', 'latency_ms=400'))
         times = self.ping()
         self.assertEqual(len(times), 20)
-        self.assertGreaterEqual(min(times), 60)
-        self.assertLess(statistics.median(times), 75)  # timers are late, on a busy machine by some milliseconds
-        self.vnet('nic', 'alice', 'impair', 'down.latency_ms=25')
-        times = self.ping()
-        self.assertGreaterEqual(min(times), 25)
-        self.assertLess(statistics.median(times), 40)
+        self.check_latency(times, 800)
+        self.vnet('nic', 'alice', 'impair', 'down.latency_ms=800')
+        self.check_latency(self.ping(), 800)
         self.vnet('nic', 'alice', 'impair', 'none')
         self.assertLess(statistics.median(self.ping()), 15)
 
     def test_a_networks_latency_is_every_links(self):
-        self.vnet('network', 'home', 'impair', 'latency_ms=10')
-        self.vnet('nic', 'bob', 'impair', 'latency_ms=5')
-        times = self.ping()
-        self.assertGreaterEqual(min(times), 50)
-        self.assertLess(statistics.median(times), 70)
+        self.vnet('network', 'home', 'impair', 'latency_ms=160')
+        self.vnet('nic', 'bob', 'impair', 'latency_ms=80')
+        self.check_latency(self.ping(), 4 * 160 + 2 * 80)
 
     def test_jitter_spreads_and_keeps_the_order_unless_it_is_to_reorder(self):
         def spread(*words):
@@ -81,12 +82,19 @@ class Impaired(harness.Case):
         self.assertNotEqual(order, sorted(order))
         self.assertEqual(len(set(order)), 100)
 
-    def test_loss_is_what_was_asked_for_and_is_counted(self):
-        self.vnet('nic', 'alice', 'impair', 'up.loss=20%')
+    def test_loss_is_within_five_percent_and_is_counted(self):
+        self.vnet('nic', 'alice', 'impair', 'up.loss=50%')
         lost = self.drops('in')
-        answered = len(self.ping(500, 0.002))
-        self.assertEqual(500 - answered, self.drops('in') - lost)
-        self.assertAlmostEqual(answered / 500, 0.8, delta=0.08)  # four times the standard deviation
+        sent = 6400
+        # A ping by itself waits for ten milliseconds where an answer is missing.
+        pings = [self.alice.start(['ping', '-n', '-q', '-c', sent // 16, '-i', '0.01', '-W', '1', TO_BOB])
+                 for _ in range(16)]
+        for ping in pings:
+            self.addCleanup(ping.kill)
+        missing = sent - sum(int(ping.wait_line(r'(\d+) received')[1]) for ping in pings)
+        # Neighbours may ask for each other meanwhile.
+        self.assertAlmostEqual(missing, self.drops('in') - lost, delta=5)
+        self.assertAlmostEqual(missing / sent / 0.5, 1, delta=0.05)  # four times the standard deviation
 
     def test_duplicates_arrive(self):
         self.vnet('nic', 'alice', 'impair', 'down.duplicate=100%')
@@ -97,15 +105,18 @@ class Impaired(harness.Case):
         self.vnet('nic', 'alice', 'impair', 'up.corrupt=100%')
         self.assertEqual(self.ping(5), [])
 
-    def test_the_rate_is_within_five_percent(self):
+    def test_the_rate_is_within_five_percent_each_way(self):
         needs.tools(iperf3='iperf3')
-        self.vnet('nic', 'alice', 'impair', 'up.rate_mbps=20')
-        server = self.bob.start(['iperf3', '-s', '-1', '-B', TO_BOB])
+        server = self.bob.start(['iperf3', '-s', '-B', TO_BOB])
         self.addCleanup(server.kill)
         harness.eventually(lambda: ':5201' in self.bob.run(['ss', '-tln']).stdout, what='a listening iperf3')
-        report = json.loads(self.alice.run(['iperf3', '-c', TO_BOB, '-t', '4', '-O', '1', '-J']).stdout)
-        expected = 20e6 * 1448 / 1514  # the rate counts headers, iperf3 does not
-        self.assertAlmostEqual(report['end']['sum_received']['bits_per_second'] / expected, 1, delta=0.05)
+        for way, options in (('up', ()), ('down', ('-R',))):
+            with self.subTest(way):
+                self.vnet('nic', 'alice', 'impair', f'{way}.rate_mbps=20')
+                said = self.alice.run(['iperf3', '-c', TO_BOB, '-t', '4', '-O', '1', '-J', *options]).stdout
+                expected = 20e6 * 1448 / 1514  # the rate counts headers, iperf3 does not
+                received = json.loads(said)['end']['sum_received']['bits_per_second']
+                self.assertAlmostEqual(received / expected, 1, delta=0.05)
 
 
 class Kept(harness.Case):
