@@ -21,7 +21,9 @@ struct Selection {
 void add_selection(CommandTree& tree, CLI::App& command, Selection& selection) {
   tree.completes(
       repeated(
-          command.add_option("--nic", selection.nics, "Only this NIC; may be repeated. NETWORK-gateway is a gateway")
+          command
+              .add_option("--nic", selection.nics,
+                          "Only this NIC; may be repeated. NETWORK-gateway is a gateway, NETWORK-wan outside of it")
               ->type_name("NIC")),
       Ask::nics);
   command.add_option("--filter", selection.filter, "Only frames that pcap-filter(7) lets through")->type_name("EXPR");

@@ -19,13 +19,17 @@ http::Response no_capture(const std::string& id) { return problem(404, "there is
 
 Problems Api::check_interfaces(const std::vector<std::string>& names, const std::string& pointer) const {
   std::vector<std::string> known = nic_names();
-  for (const Network& network : parts_.operations.config().networks) known.push_back(network.name + "-gateway");
+  for (const Network& network : parts_.operations.config().networks) {
+    known.push_back(network.name + "-gateway");
+    known.push_back(network.name + "-wan");
+  }
   Problems problems;
   for (std::size_t i = 0; i < names.size(); ++i) {
     if (std::ranges::find(known, names[i]) != known.end()) continue;
-    problems.add(pointer + "/" + std::to_string(i),
-                 found_expected(in_quotes(names[i]), "the name of a NIC, or of a network with -gateway behind it") +
-                     did_you_mean(names[i], known));
+    problems.add(
+        pointer + "/" + std::to_string(i),
+        found_expected(in_quotes(names[i]), "the name of a NIC, or of a network with -gateway or -wan behind it") +
+            did_you_mean(names[i], known));
   }
   return problems;
 }
