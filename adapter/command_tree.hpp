@@ -17,7 +17,7 @@
 namespace vnet::adapter {
 
 /// What may stand for a word, beside fixed ones: asked of the daemon, or a file of the shell's.
-enum class Ask { nothing, nics, networks, leases, captures, forwards, dns_names, vms, files };
+enum class Ask { nothing, nics, networks, services, leases, captures, forwards, dns_names, vms, files };
 
 struct Candidates {
   std::vector<std::pair<std::string, std::string>> words;  ///< with a description, or none

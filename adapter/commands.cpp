@@ -11,6 +11,7 @@ void add_commands(CommandTree& tree) {
   add_list_commands(tree);
   add_nic_commands(tree);
   add_network_command(tree);
+  add_service_command(tree);
   add_dns_commands(tree);
   add_forward_commands(tree);
   add_capture_commands(tree);

@@ -1,4 +1,4 @@
-// status, nics, networks, flows, mappings, leases, lease, captures: what is there.
+// status, nics, networks, services, flows, mappings, leases, lease, captures: what is there.
 #include <memory>
 
 #include "adapter/commands.hpp"
@@ -102,6 +102,8 @@ void add_list_commands(CommandTree& tree) {
   add_list(tree, "nics", "The NICs: link, attachment, addresses, counters",
            "  vnet nics\n  vnet nics --network home --json", Show::nics);
   add_question(tree, "networks", "The networks", "  vnet networks", Show::networks);
+  add_question(tree, "services", "The services of the simulated internet: addresses, state, where they lead",
+               "  vnet services\n  vnet services --json | jq 'map(select(.up | not).name)'", Show::services);
   add_flows(tree);
   add_mappings(tree);
   add_list(tree, "leases", "The DHCP leases in force", "  vnet leases\n  vnet leases --network home", Show::leases);

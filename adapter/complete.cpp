@@ -21,6 +21,7 @@ Source source_of(Ask ask) {
   switch (ask) {
     case Ask::nics: return {api_target({"nics"}), "name", "network"};
     case Ask::networks: return {api_target({"networks"}), "name", "ipv4"};
+    case Ask::services: return {api_target({"services"}), "name", "kind"};
     case Ask::leases: return {api_target({"leases"}), "ip", "mac"};
     case Ask::captures: return {api_target({"captures"}), "id", "started"};
     case Ask::forwards: return {api_target({"forwards"}), "id", "listen"};

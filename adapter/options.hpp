@@ -42,6 +42,8 @@ enum class Show {
   nic_line,  ///< one in a line, after a change
   networks,
   network,  ///< one in full
+  services,
+  service,  ///< one in full
   flows,
   mappings,
   leases,

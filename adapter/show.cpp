@@ -6,12 +6,12 @@
 #include "adapter/impair_words.hpp"
 #include "adapter/network_words.hpp"
 #include "adapter/printable.hpp"
+#include "adapter/show_internet.hpp"
+#include "adapter/show_list.hpp"
 #include "adapter/units.hpp"
 
 namespace vnet::adapter {
 namespace {
-
-std::string number(std::uint64_t value) { return std::to_string(value); }
 
 /// What a NIC or a network is impaired by; empty: nothing.
 std::string impairments(const Json& thing) {
@@ -26,14 +26,6 @@ Cell link_cell(const Json& nic) {
 }
 
 Cell drops_cell(std::uint64_t drops) { return {number(drops), drops > 0 ? Tone::warning : Tone::plain}; }
-
-/// A list as a table, or the note that it is empty.
-template <typename AddRow>
-Shown list(const Json& items, Table table, const char* none, Style style, AddRow add_row) {
-  if (!items.is_array() || items.empty()) return {"", none};
-  for (const Json& item : items) add_row(table, item);
-  return {table.to_string(style), ""};
-}
 
 Shown status(const Json& status, Style style) {
   FieldList fields;
@@ -202,35 +194,6 @@ Shown flows(const Json& flows, Style style) {
   });
 }
 
-Shown mappings(const Json& document, Style style) {
-  Table table{{{"PROTO"},
-               {"INSIDE"},
-               {"OUTSIDE"},
-               {"TOWARD"},
-               {"LEFT", Align::right},
-               {"OUT", Align::right},
-               {"IN", Align::right},
-               {"SESSIONS", Align::right},
-               {"NIC"},
-               {"NETWORK"}}};
-  const Json& found = member(document, "mappings");
-  Shown shown = list(found, std::move(table), "no mappings", style, [](Table& rows, const Json& mapping) {
-    const bool of_carrier = text_at(mapping, "router") == "carrier";
-    const bool stays = !member(mapping, "expires_s").is_number();
-    const std::string left = stays ? "stays" : duration(count_at(mapping, "expires_s"));
-    rows.add({text_at(mapping, "proto"), text_at(mapping, "inside"), text_at(mapping, "outside"),
-              text_at(mapping, "toward"), left + (flag_at(mapping, "pinned") ? ", pinned" : ""),
-              bytes(count_at(mapping, "bytes_out")), bytes(count_at(mapping, "bytes_in")),
-              number(count_at(mapping, "sessions")), text_at(mapping, "nic"),
-              text_at(mapping, "network") + (of_carrier ? ", its carrier" : "")});
-  });
-  const std::uint64_t total = count_at(document, "total");
-  if (found.is_array() && !found.empty() && total > found.size()) {
-    shown.note = number(found.size()) + " of " + number(total) + " mappings; --limit shows more";
-  }
-  return shown;
-}
-
 Shown leases(const Json& leases, Style style) {
   Table table{{{"IP"}, {"MAC"}, {"HOSTNAME"}, {"NIC"}, {"NETWORK"}, {"LEFT", Align::right}, {"EXPIRES"}}};
   return list(leases, std::move(table), "no leases", style, [](Table& rows, const Json& lease) {
@@ -353,7 +316,9 @@ Shown present(Show show, const Json& document, Style style) {
     case Show::networks: return networks(document, style);
     case Show::network: return network(document, style);
     case Show::flows: return flows(document, style);
-    case Show::mappings: return mappings(document, style);
+    case Show::services: return show_services(document, style);
+    case Show::service: return show_service(document, style);
+    case Show::mappings: return show_mappings(document, style);
     case Show::leases: return leases(document, style);
     case Show::dns: return dns(document, style);
     case Show::captures: return captures(document, style);

@@ -263,6 +263,8 @@ Json to_json(const Forward& value) {
 }
 Json to_json(const DnsRecord& value) { return dns_record(value); }
 
+Json to_json(const Service& value) { return service(value); }
+
 Json to_json(const Impair& value) { return impair(value); }
 
 Json to_json(const Egress& value) { return egress(value); }

@@ -13,6 +13,7 @@ namespace vnet::daemon {
 [[nodiscard]] Json to_json(const Nic& nic);
 [[nodiscard]] Json to_json(const DnsRecord& record);
 [[nodiscard]] Json to_json(const Forward& forward);
+[[nodiscard]] Json to_json(const Service& service);
 [[nodiscard]] Json to_json(const Impair& impair);
 [[nodiscard]] Json to_json(const Egress& egress);
 [[nodiscard]] Json to_json(const Nat& nat);

@@ -104,6 +104,10 @@ class Operations {
   /// The router is switched off and on: its mappings are gone.
   void reboot_router(std::size_t network, std::string_view cause);
 
+  /// A service that is not `up` is as silent as a host without power, until it is up again or the daemon starts anew.
+  [[nodiscard]] Outcome<void> change_service(std::string_view name, bool up, std::string_view cause);
+  [[nodiscard]] bool is_up(std::string_view service) const { return !parts_.services.down().contains(service); }
+
   /// What an event of the timeline does. The place of a refusal is in the event.
   [[nodiscard]] Outcome<void> run(const TimelineEvent& event);
 

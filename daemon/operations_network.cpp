@@ -1,4 +1,4 @@
-// What is changed about a whole network.
+// What is changed about a whole network, and about a service.
 #include <algorithm>
 
 #include "daemon/config_check.hpp"
@@ -115,6 +115,14 @@ void Operations::remake_parent(const std::optional<std::string>& name) {
 void Operations::reboot_router(std::size_t network, std::string_view cause) {
   fabric().reboot_router(network, cause, parts_.clock().now);
   parts_.hub.end_batch();
+}
+
+Outcome<void> Operations::change_service(std::string_view name, bool up, std::string_view cause) {
+  if (!parts_.services.set_up(name, up, cause)) {
+    return fail(Refusal{Refusal::Kind::unknown, "/service", "there is no service " + in_quotes(name)});
+  }
+  parts_.hub.end_batch();
+  return {};
 }
 
 }  // namespace vnet::daemon

@@ -20,10 +20,7 @@ Outcome<void> Operations::run(const TimelineEvent& event) {
     change.impair = event.impair;
     return change_nic(port, change, kCause);
   }
-  if (event.service) {
-    if (parts_.services.set_up(*event.service, event.up.value_or(true), kCause)) return {};
-    return fail(Refusal{Refusal::Kind::unknown, "/service", "there is no service " + in_quotes(*event.service)});
-  }
+  if (event.service) return change_service(*event.service, event.up.value_or(true), kCause);
   const auto network = find_network(event.network.value_or(""), "/network");
   if (!network) return fail(network.error());
   NetworkChange change;

@@ -25,7 +25,7 @@ void add(nat::ServiceTargets& targets, const Service& service, Protocol protocol
 }  // namespace
 
 nat::ServiceTargets service_targets(const std::vector<Service>& services, const FileSockets& files,
-                                    const std::set<std::string>& down) {
+                                    const std::set<std::string, std::less<>>& down) {
   nat::ServiceTargets targets;
   for (const Service& service : services) {
     nat::ServiceTarget target{.to = {}, .proxy_protocol = 0, .down = down.contains(service.name)};

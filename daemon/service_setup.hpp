@@ -4,6 +4,7 @@
 // 80 to a UNIX socket of our own, where FileServices answers. Every address of a service has all its ports.
 #pragma once
 
+#include <functional>
 #include <set>
 #include <string>
 #include <vector>
@@ -16,6 +17,6 @@ namespace vnet::daemon {
 
 /// Those named in `down` are there and do not answer. A service of files without a socket refuses connections.
 [[nodiscard]] nat::ServiceTargets service_targets(const std::vector<Service>& services, const FileSockets& files,
-                                                  const std::set<std::string>& down = {});
+                                                  const std::set<std::string, std::less<>>& down = {});
 
 }  // namespace vnet::daemon

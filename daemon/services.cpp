@@ -1,5 +1,6 @@
 #include "daemon/services.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <utility>
@@ -55,14 +56,31 @@ network::ServiceConfig Services::config_of(const Service& service) {
 
 Result<void, std::string> Services::serve(const std::vector<Service>& services) {
   if (auto served = files_.serve(services, folder_); !served) return served;
-  std::vector<network::ServiceConfig> configs;
-  for (const Service& service : services) configs.push_back(config_of(service));
-  fabric_.set_services(std::move(configs), service_targets(services, files_.sockets()), clock_().now);
+  services_ = services;
+  std::erase_if(down_, [&](const std::string& name) {
+    return std::ranges::find(services_, name, &Service::name) == services_.end();
+  });
+  tell_fabric();
   return {};
 }
 
+void Services::tell_fabric() {
+  std::vector<network::ServiceConfig> configs;
+  for (const Service& service : services_) configs.push_back(config_of(service));
+  fabric_.set_services(std::move(configs), service_targets(services_, files_.sockets(), down_), clock_().now);
+}
+
 bool Services::set_up(std::string_view name, bool up, std::string_view cause) {
-  return fabric_.set_service_up(name, up, cause, clock_().now);
+  if (std::ranges::find(services_, name, &Service::name) == services_.end()) return false;
+  if (up == !down_.contains(name)) return true;
+  if (up) {
+    down_.erase(down_.find(name));
+  } else {
+    down_.emplace(name);
+  }
+  (void)fabric_.set_service_up(name, up, cause, clock_().now);
+  tell_fabric();  // connections to programs of the host end with it
+  return true;
 }
 
 void Services::hear(const std::string& service, const network::SyslogMessage& message) {

@@ -111,6 +111,8 @@ Predecessor read_all(Estate& estate, Instant now) {
   if (document.contains("control_tcp")) left.control_tcp = take_fd(document.at("control_tcp"), estate.fds);
   left.next_event = read_count(document.at("next_event"));
   left.first_event = document.contains("first_event") ? read_count(document.at("first_event")) : left.next_event;
+  // One that is older than services does not say which are down.
+  if (document.contains("services_down")) left.services_down = document.at("services_down");
   if (document.contains("timeline_ns")) {
     left.timeline = Duration{document.at("timeline_ns").get<std::int64_t>()};
     if (*left.timeline < Duration{-1} || *left.timeline > kLongestTime)

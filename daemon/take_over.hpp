@@ -40,6 +40,7 @@ struct Predecessor {
   dgram::Fd control_tcp;
   std::uint64_t first_event = 0;  ///< see EventBacklog
   std::uint64_t next_event = 0;
+  std::vector<std::string> services_down;
   std::optional<Duration> timeline;  ///< see Timeline::elapsed; none: it is older than timelines
 };
 

@@ -139,6 +139,11 @@ void Vnetd::open_forwards(Startup& startup) {
 
 void Vnetd::open_services(const Startup& startup) {
   if (auto served = services_.serve(startup.now.services); !served) throw std::runtime_error(served.error());
+  if (!startup.predecessor) return;
+  // The timeline goes on where it was, and so must what it has switched off.
+  for (const std::string& name : startup.predecessor->services_down) {
+    (void)services_.set_up(name, false, "it was down before the take-over");
+  }
 }
 
 void Vnetd::open_control(Startup& startup) {

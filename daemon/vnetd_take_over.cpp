@@ -46,6 +46,7 @@ Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
   }
   document["next_event"] = events_.next();
   document["first_event"] = events_.first();
+  document["services_down"] = services_.down();
   document["timeline_ns"] = timeline_.elapsed().count();
   document["fds"] = fds.size();
   // The state folder has one owner.

@@ -60,7 +60,7 @@ class Internet final : private ServiceOutput, private TcpOutput {
   /// The router of `network` is switched off and on: its mappings are gone.
   void reboot(std::size_t network, Instant now);
 
-  /// The services from now on. One that is as it was goes on with its connections.
+  /// The services from now on. One that is as it was goes on with its connections, and one that is down stays down.
   void set_services(std::vector<ServiceConfig> services);
   /// Whether the service answers; one that is down is as silent as a host without power. False: there is none of that
   /// name.

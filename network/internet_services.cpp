@@ -77,7 +77,10 @@ void Internet::set_services(std::vector<ServiceConfig> services) {
       services_.push_back(std::move(*same));
       continue;
     }
+    const auto former = std::ranges::find_if(
+        before, [&](const auto& service) { return service && service->host->config().name == config.name; });
     auto& fresh = services_.emplace_back(std::make_unique<Service>());
+    fresh->up = former == before.end() || (*former)->up;
     fresh->host = std::make_unique<ServiceHost>(std::move(config), kServiceMtu, random_, datagrams, segments);
   }
   build_routes();
@@ -87,7 +90,14 @@ bool Internet::set_service_up(std::string_view name, bool up) {
   const auto found =
       std::ranges::find_if(services_, [&](const auto& service) { return service->host->config().name == name; });
   if (found == services_.end()) return false;
-  (*found)->up = up;
+  Service& service = **found;
+  // Without power its connections are forgotten; their timers would not be silent.
+  if (service.up && !up) {
+    ServiceOutput& datagrams = *this;
+    TcpOutput& segments = *this;
+    service.host = std::make_unique<ServiceHost>(service.host->config(), kServiceMtu, random_, datagrams, segments);
+  }
+  service.up = up;
   return true;
 }
 

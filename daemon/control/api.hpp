@@ -82,6 +82,10 @@ class Api {
   http::Response post_attach(Call& call);
   http::Response delete_attach(Call& call);
 
+  http::Response get_services(Call& call);
+  http::Response get_service(Call& call);
+  http::Response patch_service(Call& call);
+
   http::Response get_flows(Call& call);
 
   http::Response get_mappings(Call& call);
@@ -121,6 +125,7 @@ class Api {
   /// By name, or by MAC address; the problem names the nearest.
   [[nodiscard]] Result<l2::PortId, http::Response> find_nic(const std::string& name) const;
   [[nodiscard]] Result<std::size_t, http::Response> find_network(const std::string& name) const;
+  [[nodiscard]] Result<Service, http::Response> find_service(const std::string& name) const;
   /// That of the query parameter `network`; the first without it.
   [[nodiscard]] Result<std::size_t, http::Response> network_of(const Call& call) const;
   [[nodiscard]] std::optional<http::Response> look_at_snapshot(const Json& nics) const;

@@ -155,6 +155,17 @@ Json network_view(network::Fabric& fabric, std::size_t network, const Network& c
   return object;
 }
 
+Json service_view(const Service& service, bool up) {
+  Json object = to_json(service);
+  object["up"] = up;
+  object["addresses"] = Json::array();
+  for (const Ipv4Address& address : service.ipv4) object["addresses"].push_back(address.to_string());
+  for (const Ipv6Address& address : service.ipv6) object["addresses"].push_back(address.to_string());
+  for (const char* const shown_otherwise : {"ipv4", "ipv6"}) object.erase(shown_otherwise);
+  object["proxy_protocol"] = service.proxy_protocol;
+  return object;
+}
+
 Json lease_view(const network::Fabric& fabric, std::size_t network, const dhcp::Lease& lease, const Moment& at) {
   const auto left = std::chrono::duration_cast<std::chrono::seconds>(lease.expires - at.now).count();
   Json object = {{"network", fabric.network_config(network).name},

@@ -20,6 +20,7 @@ namespace vnet::daemon {
 /// `configured` is what holds for it by configuration or request, if anything does.
 [[nodiscard]] Json nic_view(network::Fabric& fabric, l2::PortId port, const Nic* configured, const Moment& at);
 [[nodiscard]] Json network_view(network::Fabric& fabric, std::size_t network, const Network& config, const Moment& at);
+[[nodiscard]] Json service_view(const Service& service, bool up);
 [[nodiscard]] Json lease_view(const network::Fabric& fabric, std::size_t network, const dhcp::Lease& lease,
                               const Moment& at);
 

@@ -25,6 +25,7 @@ std::string names(const std::string& target) {
   if (target == "/v1/nics")
     return R"([{"name":"alice","network":"home"},{"name":"al;ien","network":"x"},{"name":"bob","network":"home"}])";
   if (target == "/v1/networks") return R"([{"name":"home"},{"name":"lab"}])";
+  if (target == "/v1/services") return R"([{"name":"stun.test","kind":"stun"},{"name":"driver.test"}])";
   if (target == "/v1/leases") return R"([{"ip":"192.168.1.2","mac":"52:cc:cc:cc:cc:01"}])";
   if (target == "/v1/captures") return R"([{"id":"3"}])";
   if (target == "/v1/forwards") return R"([{"id":"4","listen":"127.0.0.1:2222"}])";
@@ -62,6 +63,8 @@ TEST(Complete, NamesComeFromTheDaemon) {
   EXPECT_EQ(complete({"network", "home", "egress", "o"}, names), "on\noff\n");
   EXPECT_EQ(complete({"network", "home", "reboot", ""}, names), "");
   EXPECT_EQ(complete({"network", "home", "impair", "n"}, names), "none\ta link without any\n");
+  EXPECT_EQ(complete({"service", ""}, names), "stun.test\tstun\ndriver.test\n");
+  EXPECT_EQ(complete({"service", "stun.test", "d"}, names), "down\tit is silent\n");
   EXPECT_EQ(complete({"nic", "rm", "b"}, names), "bob\thome\n");
   EXPECT_EQ(complete({"--control", "x", "lease", "rm", ""}, names), "192.168.1.2\t52:cc:cc:cc:cc:01\n");
   EXPECT_EQ(complete({"leases", "--network", "l"}, names), "lab\n");

@@ -74,6 +74,8 @@ TEST(VnetOptions, HelpOfEveryCommandHasExamples) {
                                        {"nic", "add"},
                                        {"nic", "rm"},
                                        {"network"},
+                                       {"services"},
+                                       {"service"},
                                        {"dns"},
                                        {"dns", "set"},
                                        {"dns", "rm"},
@@ -126,6 +128,17 @@ TEST(VnetOptions, ForwardsAreAddedListedAndRemoved) {
             R"("proxy_protocol":2})");
   EXPECT_EQ(asked({"forward", "rm", "3"}), "DELETE /v1/forwards/3");
   EXPECT_THAT(exit_of({"forward", "add", "tcp"}).text, HasSubstr("127.0.0.1:2222"));
+}
+
+TEST(VnetOptions, ServicesAreListedAndSwitched) {
+  EXPECT_EQ(asked({"services"}), "GET /v1/services");
+  EXPECT_EQ(asked({"service", "a.test"}), "GET /v1/services/a.test");
+  EXPECT_EQ(asked({"service", "a.test", "down"}),
+            R"(PATCH /v1/services/a.test {"up":false,"cause":"vnet service down"})");
+  EXPECT_EQ(asked({"service", "a.test", "up"}), R"(PATCH /v1/services/a.test {"up":true,"cause":"vnet service up"})");
+  EXPECT_THAT(exit_of({"service"}).text, HasSubstr("vnet services"));
+  EXPECT_THAT(exit_of({"service", "a.test", "dwn"}).text, HasSubstr("did you mean \"down\"?"));
+  EXPECT_THAT(exit_of({"service", "a.test", "up", "now"}).text, HasSubstr("\"now\""));
 }
 
 TEST(VnetOptions, QuestionsAskTheApi) {

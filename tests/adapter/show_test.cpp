@@ -38,6 +38,27 @@ TEST(Show, NicsAreATable) {
             "bob    home     down  -         52:cc:cc:cc:cc:02  -                          0 B    0 B      0\n");
 }
 
+TEST(Show, ServicesAreATableAndOneIsShownInFull) {
+  const std::string driver = R"({"name":"driver.test","addresses":["52.52.0.2","2052::2"],"up":true,"proxy_protocol":1,
+    "forward":{"tcp/8008":"unix:/run/d.sock","udp/53":"127.0.0.1:5353"}})";
+  const std::string files = R"({"name":"files.test","kind":"files","addresses":["52.52.0.6"],"up":false,
+    "proxy_protocol":0,"root":"/srv/files"})";
+  EXPECT_EQ(shown(Show::services, ("[" + driver + "," + files + "]").c_str()),
+            "NAME         KIND   STATE  ADDRESSES          LEADS TO\n"
+            "driver.test  -      up     52.52.0.2,2052::2  tcp/8008 unix:/run/d.sock, udp/53 127.0.0.1:5353\n"
+            "files.test   files  down   52.52.0.6          /srv/files\n");
+  EXPECT_EQ(shown(Show::service, driver.c_str()),
+            "name       driver.test\n"
+            "kind       none\n"
+            "state      up\n"
+            "addresses  52.52.0.2\n"
+            "           2052::2\n"
+            "leads to   tcp/8008 unix:/run/d.sock\n"
+            "           udp/53 127.0.0.1:5353\n"
+            "with       PROXY protocol, version 1\n");
+  EXPECT_EQ(note(Show::services, "[]"), "no services");
+}
+
 TEST(Show, OneNicIsShownInFull) {
   EXPECT_EQ(shown(Show::nic, kAlice),
             "name        alice\n"

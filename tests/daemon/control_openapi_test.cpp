@@ -27,8 +27,18 @@ bool is_path(std::string_view pattern, std::string_view target) {
   return pattern.empty() && target.empty();
 }
 
+std::string two_homes_and_a_service() {
+  std::string text{kTwoHomes};
+  text.insert(text.rfind('}'), R"(, "services": [{"name": "a.test", "ipv4": "3.3.3.3", "ipv6": "2052::3", "kind": "dns",
+    "records": [{"name": "b.test", "a": ["1.2.3.4"]}], "forward": {"udp/9": "127.0.0.1:9", "tcp/9": "unix:a.sock"},
+    "proxy_protocol": 2}])");
+  return text;
+}
+
 class OpenApi : public testing::Test, protected ApiPlant {
  protected:
+  OpenApi() : ApiPlant(two_homes_and_a_service()) {}
+
   /// The path of the document that is meant: one without `{...}` before one with.
   [[nodiscard]] std::string path_of(std::string_view target) const {
     std::string best;
@@ -130,6 +140,9 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("DELETE", "/v1/nics/dave");
   judge("PATCH", "/v1/networks/home", R"({"egress": {"enabled": true, "allow": ["10.9.0.0/16"],
     "deny": ["2001:db8::/32", {"to": "10.9.9.0/24", "proto": "tcp", "ports": "25,465-587"}]}})");
+  judge("GET", "/v1/services");
+  judge("GET", "/v1/services/a.test");
+  judge("PATCH", "/v1/services/a.test", R"({"up": false, "cause": "a test"})");
   judge("GET", "/v1/flows");
   judge("GET", "/v1/flows?network=home&nic=alice");
   judge("GET", "/v1/nat/mappings?network=home&limit=5");

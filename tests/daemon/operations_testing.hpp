@@ -55,6 +55,7 @@ class Plant {
     for (const ListenEntry& entry : file.listen.dgram) {
       EXPECT_TRUE(hub.listen_dgram(entry.path, network_index(file, entry.network)));
     }
+    EXPECT_TRUE(services.serve(file.services));
     operations.resume({});
     (void)fabric.events().take();
   }

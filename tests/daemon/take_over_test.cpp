@@ -258,6 +258,17 @@ TEST_F(TakeOverDocument, EveryMemberOfItsPartsIsLookedAt) {
   }
 }
 
+TEST_F(TakeOverDocument, ServicesThatAreDownAreNamedByThoseWhoKnowServices) {
+  EXPECT_THAT(read_estate(estate(document), {})->services_down, IsEmpty());
+  Json more = document;
+  more["services_down"] = {"a.test"};
+  EXPECT_EQ(read_estate(estate(more), {})->services_down, std::vector<std::string>{"a.test"});
+  for (const Json& value : {Json(nullptr), Json("x"), Json::array({1})}) {
+    more["services_down"] = value;
+    EXPECT_FALSE(read_estate(estate(more), {})) << value;
+  }
+}
+
 TEST_F(TakeOverDocument, ADescriptorIsGivenOnceAndMustHaveCome) {
   Json twice = document;
   twice["control"] = 0U;
