@@ -145,8 +145,7 @@ void SaveJob::resumed(Instant now) {
 bool SaveJob::digest_on() {
   if (files_.empty() && !digest_) {
     const VmSpec& spec = manifest_.spec;
-    files_ = {
-        {find_program(spec.qemu), &manifest_.qemu}, {spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}};
+    files_ = {{spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}};
     std::erase_if(files_, [](const auto& file) { return file.first.empty(); });
   }
   if (files_.empty()) return true;
@@ -171,6 +170,7 @@ bool SaveJob::digest_on() {
 void SaveJob::finish() {
   const auto state = look_at_file(fresh_ + "/state");
   manifest_.state_bytes = state ? state->bytes : 0;
+  manifest_.qemu = look_at_file(find_program(manifest_.spec.qemu)).value_or(FileMark{});
   manifest_.accel = vm_.how().accel;
   manifest_.qemu_version = vm_.qemu_version();
   manifest_.created = utc_now();

@@ -7,8 +7,8 @@
 // manifest holds all that the machine's shape depends on, NICs first, and a restore compares before QEMU starts. It
 // also holds what the switch remembers of the NICs (POST /v1/snapshot), because the guest believes in its lease.
 //
-// Files that the shape depends on, and QEMU itself, are known by size, time and SHA-256: the first two are looked at
-// first, because a digest takes longer than a restore.
+// Files that the shape depends on are known by size, time and SHA-256: the first two are looked at first, because a
+// digest takes longer than a restore. QEMU itself is known by size and time alone, which a package manager keeps.
 //
 // A snapshot appears whole: its folder is written beside its place and renamed. Not part of it: disks, so a VM with one
 // that it may write to is not saved.
@@ -38,7 +38,7 @@ struct FileMark {
 
 /// Without a digest. Nothing when the file is not there.
 [[nodiscard]] std::optional<FileMark> look_at_file(const std::string& path);
-/// The same file as `mark` was made of: by size and time, or else by its digest.
+/// The same file as `mark` was made of: by size and time, or else by its digest if it has one.
 [[nodiscard]] bool is_same_file(const std::string& path, const FileMark& mark);
 
 struct Manifest {

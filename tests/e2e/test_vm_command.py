@@ -35,6 +35,7 @@ class TwoVms(harness.Case):
         cls.bob = cls.vms.start('bob', '--nic', f'network=home,mac={BOB}', boot=False)
         for machine in (cls.alice, cls.bob):
             machine.guest.wait_shell()
+            machine.guest.lease()
 
     @classmethod
     def start_daemon(cls):
@@ -87,7 +88,7 @@ class TwoVms(harness.Case):
         self.alice.guest.check('until [ $(cat /sys/class/net/eth0/carrier) = 0 ]; do usleep 10000; done')
         self.assertNotEqual(self.alice.guest.run('ping -c 1 -W 1 192.168.1.1').code, 0)
         self.assertIn('attached to home', self.alice.vnet('attach').stdout)
-        self.alice.guest.check('until ping -c 1 -W 1 192.168.1.1; do :; done')
+        self.alice.guest.check('until ping -c 1 -W 1 192.168.1.1; do usleep 20000; done')
         self.assertEqual(self.alice.guest.lease()['ip'], address)
         self.attached(self.alice)
 
@@ -101,7 +102,7 @@ class TwoVms(harness.Case):
         self.assertRegex(self.alice.vnet('ip').stdout, r'^10\.7\.0\.')
         self.alice.vnet('attach', 'home')
         guest.check('until grep -q ip=192.168.1.101 /run/lease.eth0; do usleep 10000; done')
-        guest.check('kill $(cat /run/ping.pid); until ping -c 1 -W 1 192.168.1.1; do :; done')
+        guest.check('kill $(cat /run/ping.pid); until ping -c 1 -W 1 192.168.1.1; do usleep 20000; done')
         self.attached(self.alice)
 
     def test_a_link_that_goes_down_at_the_switch_is_the_guests_carrier(self):
@@ -111,7 +112,7 @@ class TwoVms(harness.Case):
             events.wait(lambda event: event['nic'] == 'alice')
         guest.check('until [ $(cat /sys/class/net/eth0/carrier) = 0 ]; do usleep 10000; done')
         self.api.patch('/v1/nics/alice', {'link': 'up'})
-        guest.check('until ping -c 1 -W 1 192.168.1.1; do :; done')
+        guest.check('until ping -c 1 -W 1 192.168.1.1; do usleep 20000; done')
         self.attached(self.alice)
 
     def test_a_nic_that_is_moved_at_the_switch_asks_again(self):
@@ -126,7 +127,7 @@ class TwoVms(harness.Case):
         self.alice.guest.check('until [ $(cat /sys/class/net/eth0/carrier) = 0 ]; do usleep 10000; done')
         self.assertEqual((self.alice.nic()['attached'], self.alice.nic()['carrier']), (False, 'down'))
         self.alice.vnet('attach')
-        self.alice.guest.check('until ping -c 1 -W 1 192.168.1.1; do :; done')
+        self.alice.guest.check('until ping -c 1 -W 1 192.168.1.1; do usleep 20000; done')
 
     def test_a_tcp_connection_between_vms_goes_on_when_the_daemon_is_killed_and_started_again(self):
         address = self.bob.guest.lease()['ip']
