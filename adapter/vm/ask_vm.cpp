@@ -1,5 +1,6 @@
 #include "adapter/vm/ask_vm.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdio>
 

@@ -1,5 +1,8 @@
 // The supervisor's side of its control socket: requests become jobs, jobs' reports become answers.
+#include <unistd.h>
+
 #include <algorithm>
+#include <memory>
 #include <utility>
 
 #include "adapter/vm/save_job.hpp"

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdio>
 #include <optional>
+#include <vector>
 
 #include "adapter/commands.hpp"
 #include "adapter/control.hpp"

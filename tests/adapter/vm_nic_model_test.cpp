@@ -3,6 +3,7 @@
 // quiet again, the guest's carrier, the switch's link and the attachment agree, and are what was wished last.
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <functional>
 #include <map>

@@ -2,6 +2,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <memory>
+
 #include "adapter/poll_loop.hpp"
 #include "adapter/vm/qmp.hpp"
 

@@ -1,5 +1,6 @@
 // What a QEMU that has been taken over may send: the reader is bounded, the same however the stream is cut, and once
 // broken it stays so.
+#include <algorithm>
 #include <cstdint>
 #include <cstdlib>
 #include <string>
