@@ -9,7 +9,7 @@
 // that
 //   asks for an address when its carrier comes is heard.
 // * Another network is another cable: the carrier goes down before the move and comes up after it, and is down for
-//   kDwell at least, because a guest that is told late would see no change at all.
+//   kDwell at least: a guest whose host is busy, and which is told only when both have happened, sees no change at all.
 // * A switch that is gone takes the attachment, and not at once the carrier: a daemon that is started again within
 //   kGrace costs only the gap. After that the carrier goes down, since it leads nowhere.
 // * Somebody who detaches the NIC at the switch, or plugs another client in, has decided: the wish follows.
@@ -59,7 +59,7 @@ class NicEffects {
 
 class NicState {
  public:
-  static constexpr Duration kDwell = std::chrono::milliseconds{100};
+  static constexpr Duration kDwell = std::chrono::milliseconds{250};
   static constexpr Duration kGrace = std::chrono::seconds{10};
   /// After QEMU has failed to set a carrier, or the switch to answer.
   static constexpr Duration kRetry = std::chrono::seconds{1};
