@@ -37,14 +37,14 @@ class ControlServices : public testing::Test, protected ApiPlant {
 };
 
 TEST_F(ControlServices, EachIsShownWithWhereItLeads) {
-  const Json services = call("GET", "/v1/services").json();
+  const Json shown = call("GET", "/v1/services").json();
   Json driver = {{"name", "driver.test"}, {"up", true}, {"proxy_protocol", 1}};
   driver["addresses"] = {"52.52.0.2", "52.52.0.4", "2052::2"};
   driver["forward"] = {{"tcp/8008", "unix:" + folder.path("driver.sock")}, {"udp/53", "127.0.0.1:5353"}};
-  EXPECT_EQ(services.at(0), driver);
-  EXPECT_EQ(services.at(1).at("kind"), "files");
-  EXPECT_EQ(services.at(1).at("root"), folder.path("files/"));
-  EXPECT_FALSE(services.at(2).contains("kind"));
+  EXPECT_EQ(shown.at(0), driver);
+  EXPECT_EQ(shown.at(1).at("kind"), "files");
+  EXPECT_EQ(shown.at(1).at("root"), folder.path("files/"));
+  EXPECT_FALSE(shown.at(2).contains("kind"));
   EXPECT_EQ(call("GET", "/v1/services/driver.test").json(), driver);
   const Answer unknown = call("GET", "/v1/services/driver.tst");
   EXPECT_EQ(unknown.status, 404);
