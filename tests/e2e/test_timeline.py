@@ -22,7 +22,7 @@ LATENCY = 0.03
 CONFIG = {
     'networks': [{'name': 'home', 'ipv4': '192.168.1.1/24', 'wan': {'ipv4': HOME}, 'nat': 'easy',
                   'dns': {'upstream': 'none'}, 'egress': {'enabled': False}}],
-    'nics': [homes.nic('alice', 1, 'home', 101), homes.nic('bob', 2, 'home', 102)],
+    'nics': [homes.nic('alice', 1, 'home', '192.168.1.101'), homes.nic('bob', 2, 'home', '192.168.1.102')],
     'services': [homes.STUN_SERVICE],
 }
 
