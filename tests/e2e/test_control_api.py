@@ -18,7 +18,8 @@ CONFIG = {
                  {'name': 'office', 'ipv4': '10.9.0.1/24', 'members': 'listed', 'port_security': True},
                  {'name': 'six', 'ipv6': 'fd00:6::1/64'}],
     'nics': [{'name': 'alice', 'mac': ALICE, 'ip': '192.168.127.101'},
-             {'name': 'bob', 'mac': BOB, 'network': 'office', 'dgram': 'bob.sock'}]}
+             {'name': 'bob', 'mac': BOB, 'network': 'office', 'dgram': 'bob.sock'}],
+    'services': [{'name': 'echo.test', 'ipv4': '52.52.0.7', 'kind': 'echo'}]}
 VOLATILE = {'in', 'out', 'uptime_s', 'since', 'expires', 'remaining_s'}
 
 
@@ -122,6 +123,8 @@ class WholeDocument(Api):
         api.delete('/v1/forwards/' + forward['id'])
 
         self.assertEqual(api.get('/v1/nat/mappings'), {'total': 0, 'mappings': []})
+        self.assertEqual(api.get('/v1/services'), [api.get('/v1/services/echo.test')])
+        self.assertFalse(api.patch('/v1/services/echo.test', {'up': False})['up'])
         api.post('/v1/networks/home/reboot')
 
         with api.events(since=0, follow='false', kind='nic.,dhcp.granted') as events:
