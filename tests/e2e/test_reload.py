@@ -332,16 +332,17 @@ class Untouched(Reload):
         self.assertTrue(alice.arp(DEFAULT_GATEWAY) and bob.arp(DEFAULT_GATEWAY))
         head = mac_bytes(BOB) + mac_bytes(ALICE) + struct.pack('!H', ETHERTYPE_EXPERIMENT)
         done, received, room = threading.Event(), [], threading.Semaphore(self.WINDOW)
-        sent = 0
+        sent, last = 0, 0xffffffff
 
         def receive():
             while (frame := bob.receive(10)) is not None:
                 if frame[12:14] != b'\x88\xb5':
                     continue
-                received.append(struct.unpack('!I', frame[14:18])[0])
-                room.release()
-                if done.is_set() and received[-1] == sent - 1:
+                number = struct.unpack('!I', frame[14:18])[0]
+                if number == last:
                     return
+                received.append(number)
+                room.release()
 
         def send():
             nonlocal sent
@@ -349,6 +350,7 @@ class Untouched(Reload):
                 if room.acquire(timeout=0.2):  # a window, so that nothing is lost by the test's own slowness
                     alice.send(head + struct.pack('!I', sent) + bytes(42))
                     sent += 1
+            alice.send(head + struct.pack('!I', last) + bytes(42))
 
         threads = [threading.Thread(target=receive), threading.Thread(target=send)]
         for thread in threads:
