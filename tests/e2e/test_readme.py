@@ -23,6 +23,24 @@ class Readme(harness.Case):
             self.assertEqual(checked.returncode, 0, checked.stderr)
             self.assertNotIn('not in effect', checked.stderr, 'README shows only what works')
 
+    def test_the_internet_that_it_shows_runs_and_every_command_does_what_it_says(self):
+        section = re.search(r'(?ms)^## An internet of your own$(.*?)^## ', README)[1]
+        config, commands = (re.search(rf'(?s)```{kind}\n(.*?)```', section)[1] for kind in ('jsonc', 'sh'))
+        start, *lines = commands.splitlines()
+        name, = re.fullmatch(r'vnetd --config (\S+)', start).groups()
+        (self.folder / 'files').mkdir()
+        (self.folder / name).write_text(config, encoding='utf-8')
+        daemon = self.vnetd('--config', self.folder / name)
+        self.assertNotIn('not in effect', daemon.log)
+        self.assertGreater(len(lines), 5)
+        environment = {'PATH': f'{harness.build_tree() / "adapter"}:/usr/bin:/bin', 'VNET_CONTROL': str(daemon.control)}
+        for line in lines:
+            done = subprocess.run(line, shell=True, cwd=self.folder, env=environment, capture_output=True, text=True,
+                                  timeout=20)
+            self.assertEqual(done.returncode, 0, f'{line}\n{done.stderr}')
+        self.assertIn('service.changed', done.stdout, 'what was done above is among the events')
+        self.assertTrue((self.folder / 'nat.pcapng').exists())
+
     def test_every_flag_that_it_shows_exists(self):
         known = self.help_of(harness.vnetd_program(), '--help') + self.help_of(harness.build_tree() / 'adapter/vnet', 'tap', '--help')
         shown = re.findall(r'^(?:vnetd|vnet tap)[^#|\n]*', README, re.M) + re.findall(r'`vnet tap[^`]*`', README)
