@@ -4,13 +4,12 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/control/hex.hpp"
+#include "daemon/json_text.hpp"
 #include "dhcp/option_values.hpp"
 #include "packet/bytes.hpp"
 
 namespace vnet::daemon {
 namespace {
-
-using Json = nlohmann::ordered_json;
 
 constexpr std::string_view kSealStart = R"(,"fnv1a":")";
 constexpr std::string_view kSealEnd = R"("})";

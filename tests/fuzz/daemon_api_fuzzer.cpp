@@ -58,10 +58,12 @@ struct Switch {
   NameForwarding names{file(), fabric, loop(), [] { return loop().now(); }, [] {}, [](std::string_view) {}};
   Forwards forwards{{fabric, sockets(), loop(), [] { return loop().now(); }, [] {}}};
   Captures captures{fabric, clock};
+  Services services{fabric, loop(), "/nonexistent", clock};
   std::unique_ptr<LeaseStore> leases;
   std::unique_ptr<RuntimeStore> store;
   Operations operations{
-      file(), file(), {fabric, hub, names, forwards, captures, leases, store, clock, [](std::string_view) {}}};
+      file(), file(), {fabric, hub, names, forwards, captures, services, leases, store, clock, [](std::string_view) {
+                       }}};
   EventBacklog backlog{1000};
   Api api{{fabric, hub, captures, forwards, operations, backlog, clock, [] { return Outcome<Reloaded>{Reloaded{}}; },
            [](dgram::Fd, const std::string&) {}, [] { return http::ServerCounters{}; }, [] { return std::size_t{0}; },
