@@ -140,6 +140,31 @@ void add_rm(CommandTree& tree, CLI::App& nic, const std::shared_ptr<Words>& word
   });
 }
 
+void add_assign(CommandTree& tree) {
+  CLI::App& assign =
+      tree.add(tree.root(), "assign", "What a NIC is told when it asks for its address without the network",
+               "  vnet assign alice ready                      its address, at once\n"
+               "  vnet assign alice wait                       nothing yet; an address that it has it keeps");
+  struct Given {
+    std::string name, state;
+  };
+  const auto given = std::make_shared<Given>();
+  tree.completes(assign.add_option("name", given->name, "The NIC's name or MAC address")->type_name("NAME"), Ask::nics);
+  tree.completes(assign.add_option("state", given->state, "ready or wait")->type_name("STATE"), {"ready", "wait"});
+  tree.on(assign, CommandTree::Json::taken, [given](bool json) -> Command {
+    if (given->name.empty()) return missing("assign", "name", "a NIC's name or MAC address; `vnet nics` shows them");
+    if (given->state.empty()) return missing("assign " + given->name, "state", "ready or wait");
+    if (given->state != "ready" && given->state != "wait")
+      return no_such_word("assign " + given->name, given->state, {"ready", "wait"});
+    Call call{.method = "PATCH", .target = api_target({"nics", given->name}), .show = Show::nic_line, .json = json};
+    RequestBody body;
+    body.set("assign", given->state, "STATE");
+    body.set("cause", "vnet assign", "assign");
+    body.into(call);
+    return call;
+  });
+}
+
 }  // namespace
 
 void add_nic_commands(CommandTree& tree) {
@@ -164,6 +189,7 @@ void add_nic_commands(CommandTree& tree) {
   tree.on(nic, CommandTree::Json::taken, [words](bool json) { return decide_nic(*words, json); });
   add_add(tree, nic, words);
   add_rm(tree, nic, words);
+  add_assign(tree);
 }
 
 }  // namespace vnet::adapter

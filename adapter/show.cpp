@@ -92,6 +92,7 @@ Shown nic(const Json& nic, Style style) {
   if (const std::string text = impairments(nic); !text.empty()) fields.add("impaired", {text, Tone::warning});
   add_if("reserved", "ip");
   add_if("hostname", "hostname");
+  add_if("assignment", "assign");
   add_if("socket", "dgram");
   const std::string addresses = texts_at(nic, "addresses", "\n");
   fields.add("addresses", addresses.empty() ? "none seen" : addresses);

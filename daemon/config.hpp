@@ -171,16 +171,25 @@ struct Nic {
   std::string hostname;
   Link link = Link::up;
   Assign assign = Assign::wait;
+  std::optional<std::uint32_t> cid;  ///< of the VM whose NIC it is, by which vsock knows who asks
   std::optional<std::string> dgram;
   Impair impair;
   bool operator==(const Nic&) const = default;
 };
 
-/// A socket and the network that its clients join. The path of an assignment socket may be `vsock:PORT`.
+/// A socket and the network that its clients join.
 struct ListenEntry {
   std::string path;
   std::string network;
   bool operator==(const ListenEntry&) const = default;
+};
+/// Where guests ask for their assignment: a UNIX socket, or `vsock:PORT`.
+struct AssignEntry {
+  std::string path;
+  std::string network;             ///< whose NICs ask here, unless `nic` names the only one
+  std::optional<std::string> nic;  ///< it is asked about here and no other
+  bool serial = false;             ///< behind it is a serial port: it speaks when it is asked, and stays connected
+  bool operator==(const AssignEntry&) const = default;
 };
 /// The control API on a TCP socket, for who has the token.
 struct ControlTcp {
@@ -193,7 +202,7 @@ struct Listen {
   std::vector<ListenEntry> stream;
   std::string control;
   std::optional<ControlTcp> control_tcp;
-  std::vector<ListenEntry> assign;
+  std::vector<AssignEntry> assign;
   bool operator==(const Listen&) const = default;
 };
 

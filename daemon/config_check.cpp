@@ -45,7 +45,7 @@ void check_nics(const Config& config, Problems& problems) {
 
 /// Calls `visit(path, pointer)` for every UNIX socket that the daemon binds.
 void for_each_socket(const Config& config, const std::function<void(const std::string&, const std::string&)>& visit) {
-  const auto visit_entries = [&](const std::vector<ListenEntry>& entries, const std::string& pointer) {
+  const auto visit_entries = [&](const auto& entries, const std::string& pointer) {
     for (std::size_t i = 0; i < entries.size(); ++i) visit(entries[i].path, child_pointer(pointer, i));
   };
   visit_entries(config.listen.dgram, "/listen/dgram");
@@ -66,7 +66,7 @@ void for_each_socket(const Config& config, const std::function<void(const std::s
 
 void check_listen(const Config& config, Problems& problems) {
   const std::vector<std::string> networks = names_of(config.networks);
-  const auto check_entries = [&](const std::vector<ListenEntry>& entries, const std::string& pointer) {
+  const auto check_entries = [&](const auto& entries, const std::string& pointer) {
     for (std::size_t i = 0; i < entries.size(); ++i) {
       check_known("network", entries[i].network, networks, child_pointer(child_pointer(pointer, i), "network"),
                   problems);
@@ -75,6 +75,11 @@ void check_listen(const Config& config, Problems& problems) {
   check_entries(config.listen.dgram, "/listen/dgram");
   check_entries(config.listen.stream, "/listen/stream");
   check_entries(config.listen.assign, "/listen/assign");
+  const std::vector<std::string> nics = names_of(config.nics);
+  for (std::size_t i = 0; i < config.listen.assign.size(); ++i) {
+    const auto& nic = config.listen.assign[i].nic;
+    if (nic) check_known("NIC", *nic, nics, child_pointer(child_pointer("/listen/assign", i), "nic"), problems);
+  }
 }
 
 void check_services(const Config& config, Problems& problems) {

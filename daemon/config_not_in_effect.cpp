@@ -1,22 +1,10 @@
 #include "daemon/config_not_in_effect.hpp"
 
 #include <algorithm>
-#include <array>
 #include <nlohmann/json.hpp>
 
 namespace vnet::daemon {
 namespace {
-
-struct Feature {
-  std::string_view part;    ///< an object or an array of objects in the document; empty: the document itself
-  std::string_view member;  ///< of that object, or of each of these
-};
-
-constexpr std::array kNotInEffect = {
-    Feature{"nics", "assign"},
-    Feature{"listen", "assign"},
-    Feature{"timeline", "assign"},
-};
 
 /// Whether the value says what holds without it.
 bool asks_for_nothing(const Json& value) {
@@ -25,11 +13,6 @@ bool asks_for_nothing(const Json& value) {
   if (value.is_number()) return value == 0;
   if (value.is_object() && value.contains("enabled") && asks_for_nothing(value.at("enabled"))) return true;
   return std::ranges::all_of(value, asks_for_nothing);
-}
-
-void look_at(const Json& object, std::string_view member, const std::string& pointer, std::vector<std::string>& found) {
-  const auto value = object.find(member);
-  if (value != object.end() && !asks_for_nothing(*value)) found.push_back(child_pointer(pointer, member));
 }
 
 /// A NAT needs outside addresses, which a running network may be given later; until then its times are in effect alone,
@@ -51,19 +34,6 @@ std::vector<std::string> features_not_in_effect(const Json& document) {
   if (const auto networks = document.find("networks"); networks != document.end()) {
     for (std::size_t i = 0; i < networks->size(); ++i) {
       look_at_nat((*networks)[i], child_pointer("/networks", i), found);
-    }
-  }
-  for (const Feature& feature : kNotInEffect) {
-    if (feature.part.empty()) {
-      look_at(document, feature.member, {}, found);
-      continue;
-    }
-    const auto part = document.find(feature.part);
-    if (part == document.end()) continue;
-    const std::string pointer = child_pointer({}, feature.part);
-    if (part->is_object()) look_at(*part, feature.member, pointer, found);
-    for (std::size_t i = 0; part->is_array() && i < part->size(); ++i) {
-      look_at((*part)[i], feature.member, child_pointer(pointer, i), found);
     }
   }
   return found;

@@ -186,6 +186,7 @@ Json nic(const Nic& nic) {
   object["hostname"] = nic.hostname;
   object["link"] = to_word(kLinkWords, nic.link);
   object["assign"] = to_word(kAssignWords, nic.assign);
+  if (nic.cid) object["cid"] = *nic.cid;
   put_if(object, "dgram", nic.dgram);
   object["impair"] = impair(nic.impair);
   return object;
@@ -193,10 +194,16 @@ Json nic(const Nic& nic) {
 
 Json listen(const Listen& listen) {
   const auto entry = [](const ListenEntry& value) { return Json{{"path", value.path}, {"network", value.network}}; };
+  const auto assign_entry = [](const AssignEntry& value) {
+    Json shown = {{"path", value.path}, {"network", value.network}};
+    put_if(shown, "nic", value.nic);
+    shown["serial"] = value.serial;
+    return shown;
+  };
   Json object = {{"dgram", array(listen.dgram, entry)},
                  {"stream", array(listen.stream, entry)},
                  {"control", listen.control},
-                 {"assign", array(listen.assign, entry)}};
+                 {"assign", array(listen.assign, assign_entry)}};
   if (listen.control_tcp) {
     object["control_tcp"] = {{"address", to_string(listen.control_tcp->address)},
                              {"token_file", listen.control_tcp->token_file}};

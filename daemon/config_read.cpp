@@ -251,6 +251,7 @@ Nic nic(const Json& object, const std::string& default_network, const Folders& f
   read(object, "hostname", nic.hostname, text);
   read(object, "link", nic.link, word<Link>(kLinkWords));
   read(object, "assign", nic.assign, word<Assign>(kAssignWords));
+  read(object, "cid", nic.cid, [](const Json& value) { return value.get<std::uint32_t>(); });
   read(object, "dgram", nic.dgram, [&](const Json& path) { return resolve_path(folders.config, text(path)); });
   read(object, "impair", nic.impair, impair);
   return nic;
@@ -275,7 +276,16 @@ void read_listen(const Json& object, const std::string& default_network, const F
   read(object, "control_tcp", listen.control_tcp, [&](const Json& value) {
     return ControlTcp{endpoint(value.at("address")), resolved(value.at("token_file"))};
   });
-  read(object, "assign", listen.assign, entries(resolved_or_vsock));
+  read(object, "assign", listen.assign, each([&](const Json& value) {
+         AssignEntry entry;
+         entry.network = default_network;
+         entry.path = resolved_or_vsock(value.is_object() ? value.at("path") : value);
+         if (!value.is_object()) return entry;
+         read(value, "network", entry.network, text);
+         read(value, "nic", entry.nic, text);
+         read(value, "serial", entry.serial, truth);
+         return entry;
+       }));
 }
 
 Service service(const Json& object, const Folders& folders) {

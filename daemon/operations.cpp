@@ -172,6 +172,8 @@ Outcome<void> Operations::change_nic(l2::PortId port, const NicChange& change, s
   if (change.hostname) wanted.hostname = *change.hostname;
   if (change.network) wanted.network = *change.network;
   if (change.ip) wanted.ip = *change.ip;
+  const bool assigns = change.assign && wanted.assign != *change.assign;
+  if (change.assign) wanted.assign = *change.assign;
   if (change.impair) wanted.impair = *change.impair;
   const auto network = find_network(wanted.network, "/network");
   if (!network) return fail(network.error());
@@ -201,6 +203,12 @@ Outcome<void> Operations::change_nic(l2::PortId port, const NicChange& change, s
     parts_.hub.set_link(port, wanted.link == Link::up, cause);
   }
   remember(wanted);
+  if (assigns) {
+    network::Event event{network::EventKind::nic_changed, at.now, wanted.network, wanted.name, wanted.mac};
+    event.subject = wanted.assign == Assign::ready ? "assign ready" : "assign wait";
+    event.cause = cause;
+    fabric().announce(std::move(event));
+  }
   parts_.hub.end_batch();
   return {};
 }

@@ -49,6 +49,7 @@ struct NicChange {
   std::optional<Link> link{};
   std::optional<std::optional<Ipv4Address>> ip{};  ///< an empty one ends the reservation
   std::optional<std::string> hostname{};
+  std::optional<Assign> assign{};
   std::optional<Impair> impair{};
 };
 

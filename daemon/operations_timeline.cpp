@@ -17,6 +17,7 @@ Outcome<void> Operations::run(const TimelineEvent& event) {
     NicChange change;
     change.network = event.network;
     change.link = event.link;
+    change.assign = event.assign;
     change.impair = event.impair;
     return change_nic(port, change, kCause);
   }

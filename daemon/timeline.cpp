@@ -42,6 +42,7 @@ namespace {
 void leave_nic(RuntimeChanges::Interface& change, const TimelineEvent& event) {
   if (!change.file || !change.now || change.file->name != event.nic) return;
   if (event.link) change.now->link = change.file->link;
+  if (event.assign) change.now->assign = change.file->assign;
   if (event.impair) change.now->impair = change.file->impair;
   if (!event.network) return;
   change.now->network = change.file->network;

@@ -42,6 +42,9 @@ Vnetd::Vnetd(Startup startup)
                   {fabric_, hub_, names_, forwards_, captures_, services_, leases_, runtime_,
                    [this] { return moment(); }, notice}),
       timeline_(startup.now.timeline),
+      assignments_({fabric_, [this]() -> const Config& { return config(); }, [this] { return loop_.now(); }}),
+      assign_({loop_, assignments_, [this] { return loop_.now(); }, [this] { commit_leases(); },
+               [this] { hub_.end_batch(); }}),
       api_({fabric_, hub_, captures_, forwards_, operations_, events_, [this] { return moment(); },
             [this] { return reload(); },
             [this](dgram::Fd connection, const std::string&) {
@@ -109,6 +112,7 @@ void Vnetd::after_batch() {
   // A question that could not be sent may have been answered with an error at once.
   if (!fabric_.transmit().empty()) hub_.end_batch();
   if (!fabric_.events().empty()) {
+    assign_.refresh();
     const Moment at = moment();
     for (const network::Event& event : fabric_.events().take()) publish(event, at);
     control_.wake();
@@ -139,6 +143,7 @@ void Vnetd::on_deadline() {
   hub_.expire();
   expiring_ = false;
   if (now >= timeline_.next_deadline()) run_timeline();
+  assign_.expire(now);
   control_.expire(now);
   if (clients_ && now >= clients_->next_deadline()) clients_->save(hub_.known_clients());
 }
@@ -177,9 +182,9 @@ void Vnetd::look_at_captures(Instant now) {
 }
 
 Instant Vnetd::next_deadline() const {
-  Instant next =
-      std::min({hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(), control_.next_deadline(),
-                forwards_.next_deadline(), services_.next_deadline(), timeline_.next_deadline()});
+  Instant next = std::min({hub_.next_deadline(), drop_watch_.next_deadline(), captures_.next_deadline(),
+                           control_.next_deadline(), forwards_.next_deadline(), services_.next_deadline(),
+                           timeline_.next_deadline(), assign_.next_deadline()});
   if (clients_) next = std::min(next, clients_->next_deadline());
   return leases_ ? std::min(next, leases_->next_deadline()) : next;
 }
@@ -200,6 +205,7 @@ Outcome<Reloaded> Vnetd::reload() {
   auto reloaded = operations_.reload(std::move(loaded->config));
   if (!reloaded) return reloaded;
   timeline_.replace(config().timeline, loop_.now());
+  serve_assign();
   network::Event event;
   event.kind = network::EventKind::config_reloaded;
   event.at = loop_.now();

@@ -10,6 +10,7 @@
 //     captures    those that the configuration names, and those that somebody asks for
 //     operations  what can be changed while all this runs
 //     timeline    what the configuration has happen by itself
+//     assign      the sockets at which guests ask for their address without the network
 //     control     the API, through which people and programs ask for it
 //
 // Between two batches `after_batch` carries what is not frames across the edge: events to the log and to those who
@@ -20,6 +21,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/assign_server.hpp"
+#include "daemon/assignments.hpp"
 #include "daemon/captures.hpp"
 #include "daemon/client_store.hpp"
 #include "daemon/config.hpp"
@@ -63,6 +66,8 @@ class Vnetd : private HostListener {
   void open_sockets(Startup& startup);
   void open_forwards(Startup& startup);
   void open_services(const Startup& startup);
+  void open_assign(Startup& startup);
+  void serve_assign();
   void open_control(Startup& startup);
   void recall_clients(const Startup& startup);
   void inherit(Startup& startup);
@@ -105,6 +110,8 @@ class Vnetd : private HostListener {
   Captures captures_;
   Operations operations_;
   Timeline timeline_;
+  Assignments assignments_;
+  AssignServer assign_;
   Api api_;
   ControlServers control_;
   std::unique_ptr<WaitingSuccessor> successor_;

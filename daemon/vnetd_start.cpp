@@ -40,6 +40,7 @@ void Vnetd::start(Startup& startup) {
     open_sockets(startup);
     open_forwards(startup);
     open_services(startup);
+    open_assign(startup);
     if (!startup.predecessor) recall_clients(startup);
     if (!startup.predecessor) open_control(startup);
     open_captures(startup);
@@ -61,9 +62,10 @@ void Vnetd::make_socket_folder(const Config& config) const {
   // Only our own default folder, and only when it is used: a path that somebody chose is theirs to protect.
   const std::string& folder = source_.runtime_folder();
   const auto is_inside = [&](const std::string& path) { return path.starts_with(folder + "/"); };
-  const auto leads_inside = [&](const ListenEntry& entry) { return is_inside(entry.path); };
+  const auto leads_inside = [&](const auto& entry) { return is_inside(entry.path); };
   if (!is_inside(config.listen.control) && std::ranges::none_of(config.listen.dgram, leads_inside) &&
-      std::ranges::none_of(config.listen.stream, leads_inside) && std::ranges::none_of(config.services, serves_files)) {
+      std::ranges::none_of(config.listen.stream, leads_inside) &&
+      std::ranges::none_of(config.listen.assign, leads_inside) && std::ranges::none_of(config.services, serves_files)) {
     return;
   }
   if (::mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST) {
@@ -144,6 +146,20 @@ void Vnetd::open_services(const Startup& startup) {
   for (const std::string& name : startup.predecessor->services_down) {
     (void)services_.set_up(name, false, "it was down before the take-over");
   }
+}
+
+void Vnetd::open_assign(Startup& startup) {
+  const auto claim = [&](const std::string& path) { return startup.inherited.claim(path, SOCK_STREAM); };
+  for (const AssignServer::Problem& problem : assign_.serve(startup.now.listen.assign, claim)) {
+    if (problem.fatal) throw std::runtime_error(problem.text);
+    spdlog::warn("{}; guests cannot ask there", problem.text);
+  }
+}
+
+/// What is wrong is told, and the rest goes on.
+void Vnetd::serve_assign() {
+  for (const AssignServer::Problem& problem : assign_.serve(config().listen.assign))
+    spdlog::warn("{}; guests cannot ask there", problem.text);
 }
 
 void Vnetd::open_control(Startup& startup) {

@@ -49,12 +49,14 @@ Result<void, std::string> Vnetd::pass_on(const dgram::Fd& connection) {
   document["services_down"] = services_.down();
   document["timeline_ns"] = timeline_.elapsed().count();
   document["fds"] = fds.size();
+  assign_.close();  // whose clients come again by themselves; a successor makes the sockets anew
   // The state folder has one owner.
   if (clients_) clients_->save(hub_.known_clients());
   leases_.reset();
   auto passed = send_estate(connection, document, fds);
   if (passed) passed = wait_for_confirmation(connection);
   if (!passed) {
+    serve_assign();
     if (state_) {
       auto opened = LeaseStore::open(*state_, moment());
       if (!opened) return fail(passed.error() + "; and " + opened.error() + ": leases are not kept from now on");

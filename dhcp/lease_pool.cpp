@@ -11,7 +11,18 @@ constexpr std::uint64_t kHashAttempts = 16;
 /// Since when an address is free that nobody remembers: it is the first to be given away.
 constexpr Instant kForgotten = Instant::min();
 
+/// Begins an assigned key. The server takes no client identifier that does.
+constexpr std::string_view kAssignedPrefix{"\376assigned:"};
+
 }  // namespace
+
+std::string assigned_key(const MacAddress& mac) {
+  std::string key{kAssignedPrefix};
+  for (const std::uint8_t octet : mac.octets()) key += static_cast<char>(octet);
+  return key;
+}
+
+bool is_assigned_key(std::string_view key) noexcept { return key.starts_with(kAssignedPrefix); }
 
 LeasePool::LeasePool(const ServerConfig& config)
     : max_leases_(config.max_leases),
@@ -66,18 +77,28 @@ bool LeasePool::is_vacant(const Client& client, Ipv4Address ip) const {
     case LeaseState::bound: break;
   }
   // The NIC that an address is reserved for may change its identifier between boot loader and system.
-  return lease->client == client.key || (is_reserved && lease->mac == client.mac);
+  const bool is_open = is_reserved || is_assigned_key(lease->client);
+  return lease->client == client.key || (is_open && lease->mac == client.mac);
+}
+
+const Lease* LeasePool::assigned(const MacAddress& mac) const {
+  const Lease* const lease = of_client(assigned_key(mac));
+  return lease != nullptr && lease->state == LeaseState::bound ? lease : nullptr;
 }
 
 bool LeasePool::may_have(const Client& client, Ipv4Address ip) const {
   const Reservation* own = reservation(client.mac);
   if (own != nullptr && own->ip != ip && is_vacant(client, own->ip)) return false;
+  const Lease* const given = own == nullptr ? assigned(client.mac) : nullptr;
+  if (given != nullptr && given->ip != ip && is_vacant(client, given->ip)) return false;
   return is_vacant(client, ip);
 }
 
 std::optional<Ipv4Address> LeasePool::choose(const Client& client, std::optional<Ipv4Address> requested) {
   const Reservation* own = reservation(client.mac);
   if (own != nullptr && is_vacant(client, own->ip)) return own->ip;
+  const Lease* const given = assigned(client.mac);
+  if (given != nullptr && is_vacant(client, given->ip)) return given->ip;
   const Lease* known = of_client(client.key);
   if (known != nullptr && is_vacant(client, known->ip)) return known->ip;
   if (requested && is_vacant(client, *requested)) return requested;
@@ -171,7 +192,9 @@ LeasePool::Entry& LeasePool::claim(const Client& client, Ipv4Address ip) {
 const Lease& LeasePool::offer(const Client& client, Ipv4Address ip, Instant until) {
   assert(is_vacant(client, ip));
   const Lease* held = at(ip);
-  if (held != nullptr && held->state == LeaseState::bound && held->client == client.key) return *held;
+  // One that was assigned stays so until its client takes what it is offered.
+  const bool keeps = held != nullptr && (held->client == client.key || is_assigned_key(held->client));
+  if (keeps && held->state == LeaseState::bound) return *held;
   Entry& entry = claim(client, ip);
   enter(entry, LeaseState::offered, until);
   return entry.lease;

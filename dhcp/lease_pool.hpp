@@ -12,9 +12,9 @@
 //   free       nobody's; its last client is remembered and gets it back -> offered, bound
 //   declined   somebody uses it without asking; it rests until `expires` -> free
 //
-// A new client gets, in this order: its reservation; the address it has or had; the one it asks for; one found by
-// hashing its MAC address into the range, so that the same topology gets the same addresses on every run; the next
-// never used one; the one that has been free for longest.
+// A new client gets, in this order: its reservation; what was assigned to its NIC; the address it has or had; the one
+// it asks for; one found by hashing its MAC address into the range, so that the same topology gets the same addresses
+// on every run; the next never used one; the one that has been free for longest.
 //
 // Every operation is a few look-ups in hash tables and balanced trees; nothing scans the range. The table grows with
 // use to at most `max_leases` addresses, plus one for each reservation.
@@ -55,6 +55,12 @@ struct Client {
   MacAddress mac;
 };
 
+/// The key under which a lease is held that was not asked for by DHCP but given to the NIC by other means, see
+/// Server::assign. No client can send it as its identifier, and any identifier of the NIC may take the lease over: a
+/// guest that is assigned an address and uses DHCP as well has one address.
+[[nodiscard]] std::string assigned_key(const MacAddress& mac);
+[[nodiscard]] bool is_assigned_key(std::string_view key) noexcept;
+
 class LeasePool {
  public:
   /// `config` must have no `problem`.
@@ -71,6 +77,8 @@ class LeasePool {
   /// Whether this client may be given `ip` now: it is of the range or reserved for the client, nobody else has it,
   /// and the client has no reservation that should be taken instead.
   [[nodiscard]] bool may_have(const Client& client, Ipv4Address ip) const;
+  /// The lease that was assigned to the NIC and that no DHCP client of it has taken over; nullptr: none.
+  [[nodiscard]] const Lease* assigned(const MacAddress& mac) const;
   /// Whether range and reservations allow `ip` for a client that has it; a new reservation elsewhere does not matter.
   [[nodiscard]] bool may_keep(const Client& client, Ipv4Address ip) const { return is_vacant(client, ip); }
   /// The address to offer, by the order above; nullopt: none is left.

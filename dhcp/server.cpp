@@ -11,6 +11,13 @@ constexpr std::size_t kIpAndUdpHeaders = 28;
 constexpr std::size_t kMinDatagram = 576;
 constexpr std::size_t kEthernetMtu = 1500;
 
+/// What option 61 usually holds: the key of a client that sends none.
+std::array<std::uint8_t, 1 + MacAddress::kSize> hardware_key(const MacAddress& mac) {
+  std::array<std::uint8_t, 1 + MacAddress::kSize> key{Header::kEthernet};
+  std::ranges::copy(mac.octets(), key.begin() + 1);
+  return key;
+}
+
 }  // namespace
 
 /// One message with everything that its answer depends on.
@@ -46,9 +53,7 @@ Result<std::optional<Reply>, Refusal> Server::handle(ByteView udp_payload, const
     const Result<Message> message = Message::parse(udp_payload);
     if (!message) return fail(Refusal::malformed);
     if (const auto refusal = check(*message, context)) return fail(*refusal);
-    // Without option 61, the key is what that option usually holds: hardware type and address.
-    std::array<std::uint8_t, 1 + MacAddress::kSize> hardware{Header::kEthernet};
-    std::ranges::copy(message->header().mac().octets(), hardware.begin() + 1);
+    const auto hardware = hardware_key(message->header().mac());
     const ByteView identifier = message->option(option::kClientIdentifier).value_or(ByteView{});
     const std::string_view key = as_text(identifier.empty() ? ByteView{hardware} : identifier);
     return dispatch({*message, context, now, out, {key, message->header().mac()}});
@@ -72,6 +77,7 @@ std::optional<Refusal> Server::check(const Message& message, const RequestContex
   if (!header.giaddr.is_unspecified() && !config_.gateway.contains(header.giaddr)) return Refusal::foreign_relay;
   const auto identifier = message.option(option::kClientIdentifier);
   if (identifier && identifier->size() > kMaxClientIdentifier) return Refusal::bad_field;
+  if (identifier && is_assigned_key(as_text(*identifier))) return Refusal::bad_field;  // another NIC's, perhaps
   return std::nullopt;
 }
 
@@ -100,7 +106,9 @@ Server::Answer Server::on_discover(const Exchange& exchange) {
            "no address is left");
     return fail(Refusal::exhausted);
   }
-  announce_losses(exchange.client, *ip);
+  const Lease* const present = pool_.at(*ip);
+  const bool stays = present != nullptr && present->state == LeaseState::bound && is_assigned_key(present->client);
+  if (!stays) announce_losses(exchange.client, *ip);
   pool_.offer(exchange.client, *ip, exchange.now + config_.offer_time);
   return reply(exchange, MessageType::offer, *ip);
 }
@@ -135,6 +143,7 @@ Server::Answer Server::on_selecting(const Exchange& exchange, Ipv4Address server
 Server::Answer Server::on_init_reboot(const Exchange& exchange, Ipv4Address requested) {
   if (!config_.gateway.contains(requested)) return refuse(exchange, requested, "wrong network");
   const Lease* held = pool_.of_client(exchange.client.key);
+  if (const Lease* const given = pool_.assigned(exchange.client.mac)) held = given;
   const Reservation* reserved = pool_.reservation(exchange.client.mac);
   if (held == nullptr && reserved == nullptr) return fail(Refusal::unknown_client);
   const bool its_own = (held != nullptr && held->ip == requested) || (reserved != nullptr && reserved->ip == requested);
@@ -313,6 +322,24 @@ void Server::expire(Instant now) {
 const Lease* Server::lease(Ipv4Address ip) const {
   const Lease* lease = pool_.at(ip);
   return lease != nullptr && lease->state == LeaseState::bound ? lease : nullptr;
+}
+
+std::optional<Ipv4Address> Server::assign(const MacAddress& mac, std::string_view hostname, Instant now) {
+  expire(now);
+  const std::string key = assigned_key(mac);
+  const Client client{key, mac};
+  const auto hardware = hardware_key(mac);
+  const Lease* const had = pool_.of_client(as_text(ByteView{hardware}));
+  const auto ip = pool_.choose(client, had == nullptr ? std::nullopt : std::optional{had->ip});
+  if (!ip) return std::nullopt;
+  const Lease* const before = pool_.at(*ip);
+  const bool renewal = before != nullptr && before->client == key && before->state == LeaseState::bound;
+  if (renewal && before->expires - now > config_.lease_time / 2) return ip;
+  announce_losses(client, *ip);
+  const Lease& lease = pool_.bind(client, *ip, std::string{hostname}, now + config_.lease_time);
+  record(renewal ? LeaseEvent::Kind::renewed : LeaseEvent::Kind::granted, lease,
+         renewal ? "" : "assigned without the network");
+  return ip;
 }
 
 bool Server::remove(Ipv4Address ip) {

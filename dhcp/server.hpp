@@ -129,6 +129,9 @@ class Server {
   [[nodiscard]] bool may_keep(const Lease& lease) const { return pool_.may_keep({lease.client, lease.mac}, lease.ip); }
   /// Takes a lease from before a restart; makes no event. False: it does not fit the configuration or another lease.
   bool restore(const Lease& lease, Instant now) { return pool_.restore(lease, now); }
+  /// Gives the NIC an address by other means than DHCP: the one that DHCP has given it or would, leased for the full
+  /// time; calling this again renews the lease in its second half. nullopt: none is left.
+  [[nodiscard]] std::optional<Ipv4Address> assign(const MacAddress& mac, std::string_view hostname, Instant now);
   /// Ends and forgets whatever is known of an address. False: it was nobody's.
   bool remove(Ipv4Address ip);
 

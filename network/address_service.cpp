@@ -61,6 +61,22 @@ void AddressService::expire(Instant now) {
   apply_events(now);
 }
 
+std::optional<Ipv4Address> AddressService::assign(const MacAddress& mac, std::string_view hostname, Instant now) {
+  const dhcp::Reservation* const reserved = server_.reservation(mac);
+  const dhcp::Lease* const lease = lease_of(mac);
+  // What a DHCP client has taken it renews itself.
+  const bool is_clients = lease != nullptr && !dhcp::is_assigned_key(lease->client);
+  if (is_clients && (reserved == nullptr || reserved->ip == lease->ip)) return lease->ip;
+  if (reserved != nullptr) {
+    // It is the NIC's without a lease, unless another station has not given it back yet.
+    const dhcp::Lease* const other = server_.lease(reserved->ip);
+    return other == nullptr || other->mac == mac ? std::optional{reserved->ip} : std::nullopt;
+  }
+  const auto ip = server_.assign(mac, hostname, now);
+  apply_events(now);
+  return ip;
+}
+
 bool AddressService::reserve(const dhcp::Reservation& reservation) {
   unreserve(reservation.mac);
   if (server_.add_reservation(reservation)) return false;

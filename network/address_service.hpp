@@ -38,6 +38,10 @@ class AddressService {
   [[nodiscard]] Instant next_deadline() const { return server_.next_deadline(); }
   void expire(Instant now);
 
+  /// The address of the NIC, for who is told it by other means than DHCP: that of its running lease or its reservation,
+  /// else one that is leased to it now, which is a change like any other. It must be asked for again before the lease
+  /// ends. nullopt: there is none for it.
+  [[nodiscard]] std::optional<Ipv4Address> assign(const MacAddress& mac, std::string_view hostname, Instant now);
   /// Keeps an address for a NIC, in place of any other that is kept for it. False, with nothing kept: it cannot be.
   bool reserve(const dhcp::Reservation& reservation);
   void unreserve(const MacAddress& mac);

@@ -28,10 +28,12 @@ enum class EventKind : std::uint8_t {
   mac_flapping,  ///< mac: a station that moves too often and stays where it is; cause
   dhcp_granted,  ///< subject: the address, as in all of dhcp.*; mac: the client's
   dhcp_renewed,
-  dhcp_released,  ///< cause
-  dhcp_expired,   ///< cause
-  dhcp_declined,  ///< cause
-  dhcp_refused,   ///< subject: the address that was asked for, if one was; cause
+  dhcp_released,   ///< cause
+  dhcp_expired,    ///< cause
+  dhcp_declined,   ///< cause
+  dhcp_refused,    ///< subject: the address that was asked for, if one was; cause
+  assign_given,    ///< subject: the address; cause: who asked
+  assign_waiting,  ///< cause: what it waits for
   network_added,
   network_removed,
   network_changed,  ///< subject: the new name, where it has one; cause
@@ -66,6 +68,8 @@ enum class EventKind : std::uint8_t {
     case EventKind::dhcp_expired: return "dhcp.expired";
     case EventKind::dhcp_declined: return "dhcp.declined";
     case EventKind::dhcp_refused: return "dhcp.refused";
+    case EventKind::assign_given: return "assign.given";
+    case EventKind::assign_waiting: return "assign.waiting";
     case EventKind::network_added: return "network.added";
     case EventKind::network_removed: return "network.removed";
     case EventKind::network_changed: return "network.changed";

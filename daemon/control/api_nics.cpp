@@ -81,6 +81,8 @@ http::Response Api::patch_nic(Call& call) {
   if (document.contains("network")) change.network = document.at("network");
   if (document.contains("hostname")) change.hostname = document.at("hostname");
   if (document.contains("link")) change.link = from_word<Link>(kLinkWords, document.at("link").get<std::string>());
+  if (document.contains("assign"))
+    change.assign = from_word<Assign>(kAssignWords, document.at("assign").get<std::string>());
   if (document.contains("impair")) change.impair = read_impair(document.at("impair"));
   if (const auto ip = document.find("ip"); ip != document.end()) {
     change.ip.emplace();

@@ -110,6 +110,8 @@ Json nic_view(network::Fabric& fabric, l2::PortId port, const Nic* configured, c
                  {"configured", nic.configured}};
   if (nic.config.ip) object["ip"] = nic.config.ip->to_string();
   if (!nic.config.hostname.empty()) object["hostname"] = nic.config.hostname;
+  const bool ready = configured != nullptr && configured->assign == Assign::ready;
+  object["assign"] = ready ? "ready" : "wait";
   if (configured != nullptr && configured->dgram) object["dgram"] = *configured->dgram;
   object["impair"] = impair(nic.config.impair);
   object["attachment"] = attachment(nic.attachment, at);

@@ -162,6 +162,7 @@ TEST(VnetOptions, QuestionsAskTheApi) {
 }
 
 TEST(VnetOptions, AChangeIsOneRequest) {
+  EXPECT_EQ(asked({"assign", "alice", "ready"}), R"(PATCH /v1/nics/alice {"assign":"ready","cause":"vnet assign"})");
   EXPECT_EQ(asked({"nic", "alice", "link", "down"}), R"(PATCH /v1/nics/alice {"link":"down","cause":"vnet nic link"})");
   EXPECT_EQ(asked({"nic", "alice", "move", "lab"}),
             R"(PATCH /v1/nics/alice {"network":"lab","cause":"vnet nic move"})");

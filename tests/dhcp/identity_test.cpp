@@ -47,6 +47,43 @@ TEST(Rfc6842, ClientIdentifierIsEchoedInEveryReply) {
   EXPECT_TRUE(bench.send(discover(mac(4)).option(61, Bytes{})).is(MessageType::offer)) << "empty is none";
 }
 
+TEST(DhcpAssigned, DhcpGivesWhatWasAssignedUnderWhateverIdentifier) {
+  Bench bench;
+  const Ipv4Address given = bench.server.assign(mac(1), "alice", bench.now).value();
+  EXPECT_EQ(bench.server.assign(mac(1), "alice", bench.now), given) << "again";
+  EXPECT_EQ(bench.server.leases().size(), 1U);
+  const Bytes id = {0xff, 0xde, 0xad, 0, 2};
+  EXPECT_EQ(bench.send(discover().option(61, id)).yiaddr(), given);
+  EXPECT_NE(bench.server.lease(given), nullptr) << "an offer alone does not end it";
+  EXPECT_EQ(bench.lease(mac(1), id), given);
+  EXPECT_EQ(bench.server.leases().size(), 1U);
+  EXPECT_NE(bench.lease(mac(2)), given);
+}
+
+TEST(DhcpAssigned, WhatDhcpHasGivenIsAssigned) {
+  Bench bench;
+  const Ipv4Address leased = bench.lease(mac(1));
+  bench.now += 2h;  // it has run out, and is remembered
+  EXPECT_EQ(bench.server.assign(mac(1), "", bench.now), leased);
+  const Ipv4Address other = bench.lease(mac(2));
+  EXPECT_TRUE(bench.send(init_reboot(mac(1), other)).is(MessageType::nak));
+}
+
+TEST(DhcpAssigned, ALeaseIsRenewedInItsSecondHalfAndKeptFromOthers) {
+  Bench bench;
+  const Ipv4Address given = bench.server.assign(mac(1), "", bench.now).value();
+  const Instant first = bench.server.lease(given)->expires;
+  EXPECT_EQ(bench.server.assign(mac(1), "", bench.now + 29min), given);
+  EXPECT_EQ(bench.server.lease(given)->expires, first);
+  EXPECT_EQ(bench.server.assign(mac(1), "", bench.now + 30min), given);
+  EXPECT_EQ(bench.server.lease(given)->expires, first + 30min);
+  Bytes forged = {0xfe};
+  for (const char c : std::string{"assigned:"}) forged.push_back(static_cast<std::uint8_t>(c));
+  for (const std::uint8_t octet : mac(1).octets()) forged.push_back(octet);
+  EXPECT_FALSE(bench.send(discover(mac(2)).option(61, forged)).is(MessageType::offer)) << "another's key";
+  EXPECT_EQ(bench.server.lease(given)->mac, mac(1));
+}
+
 TEST(DhcpLeases, SameClientsGetTheSameAddressesOnEveryRun) {
   Bench one;
   Bench two;
