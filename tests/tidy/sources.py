@@ -6,7 +6,8 @@ import subprocess
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-ROOMS = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'sim', 'dgram', 'pcap', 'http', 'adapter', 'daemon')
+ROOMS = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'sim', 'dgram', 'pcap', 'http', 'adapter', 'daemon',
+         'agent')
 
 
 def files(*patterns):

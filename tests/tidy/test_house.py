@@ -23,11 +23,12 @@ MAY_INCLUDE = {
     'pcap': ('packet',),
     'http': ('packet', 'dgram'),
     'adapter': ('packet', 'dgram', 'http', 'sim'),  # `vnet grid` runs a simulation and asks no daemon
+    'agent': (),  # a program for another machine: static, small, and nothing of ours is to make it larger
     'daemon': ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'dgram', 'pcap', 'http'),
 }
 PURE = ('packet', 'switch', 'dhcp', 'dns', 'nat', 'network', 'sim')  # no socket, no clock, no thread, no log
 EDGE = ('adapter', 'daemon')  # the only ones with an event loop, a log and JSON
-CASTS_POINTERS = ('dgram', 'pcap', 'http', 'adapter', 'daemon')  # system calls want sockaddr* and the like
+CASTS_POINTERS = ('dgram', 'pcap', 'http', 'adapter', 'daemon', 'agent')  # system calls want sockaddr* and the like
 
 SOURCE_LINES = 400
 TEST_LINES = 600
