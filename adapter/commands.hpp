@@ -11,8 +11,6 @@
 namespace vnet::adapter {
 
 void add_list_commands(CommandTree& tree);     ///< status, nics, networks, services, flows, mappings, leases, ...
-void add_nic_commands(CommandTree& tree);      ///< nic
-void add_list_commands(CommandTree& tree);     ///< status, nics, networks, flows, mappings, leases, lease, captures
 void add_nic_commands(CommandTree& tree);      ///< nic, assign
 void add_network_command(CommandTree& tree);   ///< network
 void add_service_command(CommandTree& tree);   ///< service

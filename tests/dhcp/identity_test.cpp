@@ -79,7 +79,8 @@ TEST(DhcpAssigned, ALeaseIsRenewedInItsSecondHalfAndKeptFromOthers) {
   EXPECT_EQ(bench.server.lease(given)->expires, first + 30min);
   Bytes forged = {0xfe};
   for (const char c : std::string{"assigned:"}) forged.push_back(static_cast<std::uint8_t>(c));
-  for (const std::uint8_t octet : mac(1).octets()) forged.push_back(octet);
+  const MacAddress owner = mac(1);
+  for (const std::uint8_t octet : owner.octets()) forged.push_back(octet);
   EXPECT_FALSE(bench.send(discover(mac(2)).option(61, forged)).is(MessageType::offer)) << "another's key";
   EXPECT_EQ(bench.server.lease(given)->mac, mac(1));
 }
