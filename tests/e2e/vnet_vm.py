@@ -7,9 +7,11 @@
 The guest's shell is a second serial port on a socket where the test listens; it is there before QEMU is.
 """
 
+import atexit
 import json
 import os
 import pathlib
+import signal
 import socket
 
 import harness
@@ -93,6 +95,8 @@ class Vms:
                                 VNET_CONTROL=str(control))
         self.machines = {}
         harness.Case.at_end(case, self.end)
+        # They are nobody's children, so an interrupted test would leave them running, and a guest that runs is a load.
+        atexit.register(self.kill)
 
     def vnet(self, *words, check=True, timeout=90, **options):
         command = [harness.build_tree() / 'adapter/vnet', *words]
@@ -118,6 +122,14 @@ class Vms:
             machine.vnet('stop', '--timeout', '0', check=False)
             machine.close()
         harness.eventually(lambda: not self.left(), 10, f'the end of all of {self.left()}')
+        atexit.unregister(self.kill)
+
+    def kill(self):
+        for one in self.left():
+            try:
+                os.kill(int(one.split()[0]), signal.SIGKILL)
+            except ProcessLookupError:
+                continue  # it ended with another of them
 
     def left(self):
         """Processes that belong to VMs of this test: QEMUs, supervisors, keepers."""
