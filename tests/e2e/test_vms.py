@@ -41,6 +41,10 @@ class TwoVms(harness.Case):
         netdev = vm.dgram_netdev(cls.folder / f'{nic["name"]}.qemu', cls.daemon.dgram)
         return harness.Case.boot(cls, nic['name'], netdev, nic['mac'])
 
+    def test_the_guests_shell_hears_a_request_that_comes_in_pieces_while_an_orphan_ends(self):
+        self.alice.check('(sleep 0.5; exit) &')
+        self.assertEqual(self.alice.check('echo heard', pause=1), 'heard\n')
+
     def test_a_reserved_nic_gets_its_address_and_another_one_from_the_range(self):
         self.assertEqual(self.alice.lease()['ip'], '192.168.1.101')
         self.assertRegex(self.bob.lease()['ip'], r'^192\.168\.1\.1[5-9]\d$')

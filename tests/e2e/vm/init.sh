@@ -44,8 +44,12 @@ stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1
 echo READY
 while true; do
-  read -r id seconds script || { sleep 1; continue; }
-  echo "$script" | base64 -d >/run/script
-  timeout "$seconds" sh /run/script </dev/null >/run/output 2>&1
-  echo "$id $? $(base64 /run/output | tr -d '\n')"
+  # Not by the shell's own `read`: busybox's forgets the half of a line that it has when a child of the shell ends, and
+  # whatever is left behind in here becomes a child of PID 1.
+  # shellcheck disable=SC2046 # three words
+  set -- $(head -n 1)
+  [ $# -ge 2 ] || { sleep 1; continue; }
+  echo "$3" | base64 -d >/run/script
+  timeout "$2" sh /run/script </dev/null >/run/output 2>&1
+  echo "$1 $? $(base64 /run/output | tr -d '\n')"
 done

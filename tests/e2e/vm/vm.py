@@ -68,19 +68,22 @@ class Guest:
             raise AssertionError(f'{self.name}: expected READY, found {line!r}')
         return time.monotonic() - self.started
 
-    def run(self, script, timeout=20):
-        """Runs a shell script in the guest. Code 143: it was stopped at the time limit."""
+    def run(self, script, timeout=20, pause=0):
+        """Runs a shell script in the guest. Code 143: stopped at the time limit. `pause`: amid the request."""
         self._request += 1
         encoded = base64.b64encode(script.encode()).decode()
-        self._shell.sendall(f'{self._request} {timeout} {encoded}\n'.encode())
+        half, rest = f'{self._request} {timeout} ', f'{encoded}\n'
+        self._shell.sendall(half.encode())
+        time.sleep(pause)
+        self._shell.sendall(rest.encode())
         while True:
             words = (self._read_line(timeout + 10) + ' ').split(' ')
             if words[0] == str(self._request):
                 return Output(int(words[1]), base64.b64decode(words[2]).decode(errors='replace'))
 
-    def check(self, script, timeout=20):
+    def check(self, script, timeout=20, pause=0):
         """Like run(), but a failure is raised; returns the text."""
-        output = self.run(script, timeout)
+        output = self.run(script, timeout, pause)
         if output.code != 0:
             raise AssertionError(f'{self.name}: `{script}` ended with {output.code}:\n{output.text}')
         return output.text
