@@ -97,8 +97,8 @@ class RandomLife(harness.Case):
             return '\n'.join(told)
 
     def guest_carrier(self):
-        """Asked from here again and again, and not waited for in there: so a guest that sees another carrier and a guest
-        that answers nothing are two failures."""
+        """Asked again and again from here, and not waited for in there: a guest that sees another carrier and one that
+        answers nothing are two failures."""
         try:
             return self.alice.guest.run('cat /sys/class/net/eth0/carrier').text.strip()
         except AssertionError as silence:

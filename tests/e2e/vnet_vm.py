@@ -13,6 +13,7 @@ import os
 import pathlib
 import signal
 import socket
+import time
 
 import harness
 import processes
@@ -72,8 +73,18 @@ class Guest(vm.Guest):
 
     def story(self):
         folder = self._machine.vms.runtime / 'vnet/vm' / self.name
-        return '\n'.join(f'--- {file.name}:\n{file.read_text(errors="replace")[-3000:]}'
-                         for file in sorted(folder.glob('*.log')))
+        logs = [f'--- {file.name}:\n{file.read_text(errors="replace")[-3000:]}' for file in sorted(folder.glob('*.log'))]
+        return '\n'.join([self._cpu(), *logs])
+
+    def _cpu(self):
+        """What QEMU was given. Beside a build at a better priority it is 1 % of a core, and that looks like a hang."""
+        try:
+            status = pathlib.Path(f'/proc/{self._machine.view()["pid"]}/stat').read_text().rsplit(')', 1)[1].split()
+            seconds = (int(status[11]) + int(status[12])) / os.sysconf('SC_CLK_TCK')
+            load = pathlib.Path('/proc/loadavg').read_text().split()[0]
+        except (AssertionError, OSError, TypeError, KeyError) as error:
+            return f'--- QEMU cannot be asked: {error!r}'
+        return f'--- QEMU has had {seconds:.1f} s of CPU in {time.monotonic() - self.started:.0f} s; load {load}'
 
     def lease(self, timeout=30, nic='eth0'):
         text = self.check(f'until [ -s /run/lease.{nic} ]; do sleep 0.1; done; cat /run/lease.{nic}', timeout)
