@@ -6,7 +6,11 @@
 // checksum, no service on that port, no route to that address, or answered too often already. VLAN-tagged frames are
 // between the guests and not for us.
 //
-// Not supported: fragments for the gateway itself, IP options beyond being skipped, forwarding between networks.
+// What is beyond the network goes to an Uplink, whose router leads to the internet between the networks and to the
+// host. Where the router takes requests for port mappings, they come in here: NAT-PMP and PCP (RFC 6886, 6887), UPnP
+// IGD.
+//
+// Not supported: fragments for the gateway itself, IP options beyond being skipped.
 #pragma once
 
 #include <cstdint>

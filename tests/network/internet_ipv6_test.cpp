@@ -8,7 +8,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::StartsWith;
 
-struct Homes6 : ::testing::Test {
+struct Homes6 : Neighborhood {
   static nat::NatBehavior with(nat::Ipv6Way way, bool firewall = true) {
     nat::NatBehavior behavior = nat::behavior_of(nat::NatPreset::easy);
     behavior.ipv6 = way;
@@ -23,11 +23,6 @@ struct Homes6 : ::testing::Test {
     bob.ip6_own = ip6("2001:db8:2::b0b");
     server.ip6_own = ip6("2001:db8:99::5");
   }
-
-  Simulation sim{{home(1), home(2), cloud()}};
-  Guest alice{sim, 1, 0, "192.168.1.101"};
-  Guest bob{sim, 2, 1, "192.168.2.101"};
-  Guest server{sim, 3, 2, "198.51.100.10"};
 };
 
 TEST_F(Homes6, Rfc6092AGuestIsSeenByItsOwnAddressAndOnlyWhatItAskedForComesIn) {

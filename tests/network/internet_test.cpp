@@ -7,15 +7,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-struct TwoHomes : ::testing::Test {
-  explicit TwoHomes(const nat::NatBehavior& nat = nat::behavior_of(nat::NatPreset::easy))
-      : sim({home(1, nat), home(2, nat), cloud()}) {}
-
-  Simulation sim;
-  Guest alice{sim, 1, 0, "192.168.1.101"};
-  Guest bob{sim, 2, 1, "192.168.2.101"};
-  Guest server{sim, 3, 2, "198.51.100.10"};
-};
+using TwoHomes = Neighborhood;
 
 TEST_F(TwoHomes, AServerSeesTheOutsideAddressAndItsAnswerComesBack) {
   alice.send("198.51.100.10", 5000, 7000, "hello");

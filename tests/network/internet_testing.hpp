@@ -118,4 +118,12 @@ struct Guest {
   }
 };
 
+/// Two homes and a server in the cloud, and somebody at each.
+struct Neighborhood : ::testing::Test {
+  Simulation sim{{home(1), home(2), cloud()}};
+  Guest alice{sim, 1, 0, "192.168.1.101"};
+  Guest bob{sim, 2, 1, "192.168.2.101"};
+  Guest server{sim, 3, 2, "198.51.100.10"};
+};
+
 }  // namespace vnet::network::test
