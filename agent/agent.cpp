@@ -14,6 +14,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "agent/wake.hpp"
+
 namespace vnet::agent {
 namespace {
 
@@ -103,14 +105,29 @@ void Agent::hear_host() {
     const Answer answer = parse_answer(line);
     if (answer.kind == Answer::Kind::assignment) assign(answer.assignment);
     if (answer.kind != Answer::Kind::other || !channel_.takes_commands()) continue;
-    if (const auto command = Json::parse(line)) commands_.hear(*command);
+    const auto command = Json::parse(line);
+    if (command && !wake(*command)) commands_.hear(*command);
   }
   if (!channel_.is_open()) commands_.end_all();
 }
 
+bool Agent::wake(const Json& command) {
+  const Json* const restored = command.find("restored");
+  if (restored == nullptr) return false;
+  const std::string problem = wake_up(*restored);
+  channel_.send(R"({"id":)" + std::to_string(command.number_at("id", 0)) +
+                (problem.empty() ? R"(,"exit":0})" : R"(,"error":)" + quoted(problem) + "}"));
+  interface_.find(settings_.interface, settings_.mac);
+  slept_ = time_asleep();
+  return true;
+}
+
 void Agent::assign(const Assignment& wanted) {
   if (interface_.assignment() == wanted) return;
-  if (interface_.index() == 0) interface_.find(settings_.interface, settings_.mac ? settings_.mac : wanted.mac);
+  const bool is_another = wanted.mac && *wanted.mac != interface_.mac();
+  if (interface_.index() == 0 || is_another) {
+    interface_.find(settings_.interface, settings_.mac ? settings_.mac : wanted.mac);
+  }
   if (interface_.index() == 0) return complain("there is no interface for the assignment, or more than one");
   if (wanted.mac && *wanted.mac != interface_.mac())
     return complain("the assignment is for " + to_string(*wanted.mac) + ", not for " + interface_.name());
@@ -120,8 +137,12 @@ void Agent::assign(const Assignment& wanted) {
                wanted.ip.prefix);
   dialer_.introduce(R"("interface":)" + quoted(interface_.name()) + R"(,"mac":")" + to_string(interface_.mac()) +
                     R"(","ip":")" + text_of(wanted.ip) + "\"");
+  if (!wanted.hostname.empty() && ::sethostname(wanted.hostname.data(), wanted.hostname.size()) != 0) {
+    complain("hostname: " + std::string{std::strerror(errno)});
+  }
   links_.ask();
-  dialer_.dial("assignment", now_ms());
+  // Without a carrier nothing leaves, and the driver is dialled as soon as it comes.
+  if (carrier_.value_or(true)) dialer_.dial("assignment", now_ms());
 }
 
 void Agent::on_carrier(bool up) {

@@ -38,6 +38,8 @@ class Agent {
   void turn(int signals);
   void on_signal(int signals);
   void hear_host();
+  /// False: the line is another command.
+  bool wake(const Json& command);
   void assign(const Assignment& wanted);
   void on_carrier(bool up);
   void look_at_clocks();

@@ -18,10 +18,10 @@ using vnet::agent::Settings;
 constexpr const char* kHelp =
     "vnet-agent: inside a guest, sets the address that the host assigns, and dials the test driver.\n"
     "\n"
-    "  vnet-agent --serial /dev/virtio-ports/vnet.assign --dial 52.52.0.2:8008\n"
+    "  vnet-agent --serial vnet.agent --dial 52.52.0.2:8008\n"
     "  vnet-agent --vsock 51011 --mac 52:cc:cc:cc:cc:01\n"
     "\n"
-    "  --serial PATH       ask over this serial port\n"
+    "  --serial PORT       ask over this serial port: a path, or a virtio port's name\n"
     "  --vsock PORT        ask the host at this vsock port\n"
     "  --unix PATH         ask at this UNIX socket\n"
     "  --mac MAC           the NIC, where there are several\n"

@@ -12,7 +12,8 @@
 namespace vnet::agent {
 namespace {
 
-constexpr std::size_t kMaxServers = 3;  // resolv.conf(5)
+constexpr std::size_t kMaxServers = 3;    // resolv.conf(5)
+constexpr std::size_t kMaxHostname = 64;  // __NEW_UTS_LEN
 constexpr std::int64_t kMinMtu = 68;
 constexpr std::int64_t kMaxMtu = 65535;
 
@@ -61,6 +62,8 @@ bool read_assignment(const Json& line, Assignment& into) {
   const std::int64_t mtu = line.number_at("mtu", 0);
   if (mtu != 0 && (mtu < kMinMtu || mtu > kMaxMtu)) return false;
   into.mtu = static_cast<unsigned>(mtu);
+  into.hostname = line.text_at("hostname");
+  if (into.hostname.size() > kMaxHostname) return false;
   return into.ip.family != 0 || into.ip6.family != 0;
 }
 

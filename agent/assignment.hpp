@@ -33,6 +33,7 @@ struct Assignment {
   std::optional<Mac> mac;
   std::vector<std::string> dns;  ///< addresses as text, checked
   unsigned mtu = 0;              ///< 0: as it is
+  std::string hostname;          ///< empty: as it is
   bool operator==(const Assignment&) const = default;
 };
 

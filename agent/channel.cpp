@@ -1,5 +1,6 @@
 #include "agent/channel.hpp"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
 #include <sys/socket.h>
@@ -41,7 +42,27 @@ int connect_unix(const std::string& path) {
   return -1;
 }
 
-int open_serial(const std::string& path) {
+/// A virtio port by its name, as udev would link it: a small guest has no udev. `name` itself where there is none.
+std::string port_of(const std::string& name) {
+  const std::string root = "/sys/class/virtio-ports";
+  DIR* const ports = ::opendir(root.c_str());
+  if (ports == nullptr) return name;
+  std::string found = name;
+  while (const dirent* const entry = ::readdir(ports)) {
+    std::array<char, 256> text{};
+    const int fd = ::open((root + "/" + entry->d_name + "/name").c_str(), O_RDONLY | O_CLOEXEC);
+    const ssize_t size = fd < 0 ? 0 : ::read(fd, text.data(), text.size());
+    if (fd >= 0) ::close(fd);
+    if (size > 0 && std::string_view{text.data(), static_cast<std::size_t>(size)} == name + "\n") {
+      found = std::string{"/dev/"} + entry->d_name;
+    }
+  }
+  ::closedir(ports);
+  return found;
+}
+
+int open_serial(const std::string& where) {
+  const std::string path = where.find('/') == std::string::npos ? port_of(where) : where;
   const int fd = ::open(path.c_str(), O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOCTTY);
   termios settings{};
   // A terminal would change what passes; a virtio port is none.

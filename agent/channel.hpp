@@ -19,7 +19,7 @@ class Channel {
   enum class Kind : std::uint8_t { none, serial, vsock, unix_path };
   struct Where {
     Kind kind = Kind::none;
-    std::string path;   ///< of a serial port's device or a socket
+    std::string path;   ///< of a serial port's device or a socket; without a slash: a virtio port's name
     unsigned port = 0;  ///< of vsock
     std::string mac;    ///< to ask about; empty: the host knows
   };

@@ -53,12 +53,14 @@ bool Commands::hear(const Json& line) {
     put(id, line);
   } else if (line.find("get") != nullptr) {
     get(id, line.text_at("get"));
+  } else if (line.find("ping") != nullptr) {
+    finish(id, "exit", 0);
   } else if (line.find("kill") != nullptr) {
     for (const Running& one : running_) {
       if (one.id == id && one.pid > 0) ::kill(-one.pid, static_cast<int>(line.number_at("kill", SIGTERM)));
     }
   } else {
-    refuse(id, "it is none of exec, kill, put, get");
+    refuse(id, "it is none of exec, kill, put, get, ping, restored");
   }
   return true;
 }

@@ -173,6 +173,20 @@ std::string Interface::set(const Assignment& wanted) {
   return batch.run();
 }
 
+std::string change_mac(const Mac& was, const Mac& now) {
+  Interface interface;
+  interface.find({}, now);
+  if (interface.index() != 0) return {};
+  interface.find({}, was);
+  if (interface.index() == 0) return "there is no interface " + to_string(was);
+  Batch batch;
+  ifinfomsg link{};
+  link.ifi_index = interface.index();
+  batch.begin(RTM_NEWLINK, 0, link, "MAC address");
+  batch.attribute(IFLA_ADDRESS, now.data(), now.size());
+  return batch.run();
+}
+
 LinkWatch::LinkWatch() : fd_(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE)) {
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;

@@ -35,6 +35,9 @@ class Interface {
   std::optional<Assignment> set_;
 };
 
+/// Gives the interface with the MAC address `was` the address `now`. Empty: it has it.
+[[nodiscard]] std::string change_mac(const Mac& was, const Mac& now);
+
 /// Link changes of one interface, as the kernel tells them.
 class LinkWatch {
  public:

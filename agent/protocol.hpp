@@ -16,6 +16,8 @@
 //     host    {"id":1,"kill":15}                                    a signal for its process group
 //     host    {"id":2,"put":"/tmp/a","data":BASE64,"mode":420,"append":false}
 //     host    {"id":3,"get":"/etc/os-release"}
+//     host    {"id":4,"ping":true}                                  for the exit code
+//     host    {"id":5,"restored":{"seed":BASE64,"unix_ms":N,"macs":[["WAS","NOW"]]}}     see agent/wake.hpp
 //     agent   {"id":1,"out":BASE64}  {"id":1,"err":BASE64}          as it comes; of get: out
 //     agent   {"id":1,"exit":0}  {"id":1,"signal":9}                the last line about an id; of put and get: exit 0
 //     agent   {"id":1,"error":"why it was not done"}                likewise

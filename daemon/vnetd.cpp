@@ -51,7 +51,12 @@ Vnetd::Vnetd(Startup startup)
               successor_ = std::make_unique<WaitingSuccessor>(std::move(connection), loop_, [this] { hand_over(); });
             },
             [this] { return control_.counters(); }, [this] { return control_.client_count(); },
-            ControlServers::kMaxClients, &sockets_}),
+            ControlServers::kMaxClients, &sockets_,
+            [this](const MacAddress& mac) {
+              std::string line = assignments_.answer(mac);
+              commit_leases();
+              return line;
+            }}),
       control_(loop_, [this] { return loop_.now(); }) {
   fabric_.open_egress(sockets_);
   start(startup);

@@ -36,7 +36,7 @@ Read<Json> view_vm(const std::string& name) {
   return parse_json(reply->body).value_or(Json{});
 }
 
-Read<Json> ask_vm(const std::string& name, const std::string& verb, const Json& body) {
+Read<Json> ask_vm(const std::string& name, const std::string& verb, const Json& body, const OnLine& on_line) {
   auto client = connect_vm(name, http::kForever);
   if (!client) return fail(client.error());
   const auto head = client->begin("POST", "/v1/" + verb, {}, compact(body));
@@ -56,6 +56,7 @@ Read<Json> ask_vm(const std::string& name, const std::string& verb, const Json& 
       }
       if (line.contains("done")) return member(line, "done");
       if (line.contains("failed")) return fail(text_at(line, "failed"));
+      if (on_line && !line.contains("step")) on_line(line);
     }
   }
   if (head->status >= 400) return fail(problem_text(head->status, text));

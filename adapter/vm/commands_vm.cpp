@@ -80,18 +80,19 @@ void add_flags(CommandTree& tree, CLI::App& app, VmFlags& flags) {
   file("--kernel", flags.kernel, "The kernel to boot");
   file("--initrd", flags.initrd, "Its initial RAM disk");
   app.add_option("--append", flags.append, "Its command line; console=ttyS0 for a console here")->type_name("TEXT");
-  tree.completes(
-      repeated(app.add_option("--disk", flags.disks, "A disk: FILE[,format=raw|qcow2][,readonly]; may be repeated"))
-          ->type_name("FILE"),
-      Ask::files);
+  file("--image", flags.image, "Its first disk, of which it gets a copy that goes when it ends");
+  tree.completes(repeated(app.add_option("--disk", flags.disks,
+                                         "A disk: FILE[,format=raw|qcow2][,readonly|copy]; may be repeated"))
+                     ->type_name("FILE"),
+                 Ask::files);
   app.add_option("--memory", flags.memory, "512M, 2G; default 512M")->type_name("SIZE");
   app.add_option("--cpus", flags.cpus, "Default 1")
       ->type_name("COUNT")
       ->check(CLI::Range(std::uint32_t{1}, kMaxVmCpus).description(""));
-  repeated(
-      app.add_option("--nic", flags.nics,
-                     "A NIC: [name=N][,network=N][,mac=M][,model=D][,disconnected]; may be repeated; default: one, "
-                     "called as the VM"))
+  repeated(app.add_option(
+               "--nic", flags.nics,
+               "A NIC: [name=N][,network=N][,mac=M][,model=D][,disconnected][,assign]; may be repeated; default: one, "
+               "called as the VM"))
       ->type_name("NIC");
   app.add_flag("--disconnected", flags.disconnected, "No NIC has carrier or attachment until vnet vm attach");
   tree.completes(
@@ -115,6 +116,9 @@ void add_run(Family& family, Verb verb, const char* word, const char* descriptio
           ->type_name("FILE"),
       Ask::files);
   add_flags(family.tree(), command.app, command.given->flags);
+  command.app.add_flag("--cached", command.given->cached,
+                       "Begin with a booted guest: prepared once for each image, kernel and machine, restored from "
+                       "then on; the guest has to start vnet-agent");
   family.on(command, false, CommandTree::Json::refused);
 }
 
@@ -122,7 +126,8 @@ void add_running(Family& family) {
   add_run(family, Verb::run, "run", "Run a VM here, its console on this terminal; Ctrl-] shuts it down",
           "  vnet vm run --name alice --kernel vmlinuz --initrd initrd.gz --append console=ttyS0\n"
           "  vnet vm run alice.json --memory 1G\n"
-          "  vnet vm run alice.json --nic network=home --nic network=lab,disconnected");
+          "  vnet vm run alice.json --nic network=home --nic network=lab,disconnected\n"
+          "  vnet vm run --cached --image debian.qcow2 --name alice --nic network=home,assign");
   add_run(family, Verb::start, "start", "Run a VM in the background; returns when the guest runs",
           "  vnet vm start --name alice --disk debian.qcow2 --memory 1G\n"
           "  vnet vm start alice.json --disconnected && vnet vm attach alice lab");
@@ -135,6 +140,20 @@ void add_running(Family& family) {
   family.name(stop);
   family.timeout(stop, "How long the guest may take; default 10");
   family.on(stop, true, CommandTree::Json::refused);
+
+  const Described exec =
+      family.add(Verb::exec, "exec", "Run a command in the guest, and copy files, by vnet-agent there",
+                 "  vnet vm exec alice -- uname -a\n"
+                 "  vnet vm exec alice --put test.sh:/tmp/test.sh --get /tmp/result:result -- sh /tmp/test.sh");
+  family.name(exec);
+  exec.app.add_option("command", exec.given->words, "What to run, and its arguments; its exit code is ours")
+      ->type_name("COMMAND");
+  repeated(exec.app.add_option("--put", exec.given->puts, "Copy FILE to PATH in the guest first; may be repeated"))
+      ->type_name("FILE:PATH");
+  repeated(exec.app.add_option("--get", exec.given->gets, "Copy PATH in the guest to FILE at last; may be repeated"))
+      ->type_name("PATH:FILE");
+  family.timeout(exec, "How long to wait for the agent; default 30");
+  family.on(exec, true, CommandTree::Json::refused);
 
   const Described logs = family.add(Verb::logs, "logs", "What the guest wrote on its console",
                                     "  vnet vm logs alice --follow\n"
@@ -208,7 +227,9 @@ void add_snapshots(Family& family) {
   family.on(restore, false, CommandTree::Json::refused);
 
   const Described snapshots =
-      family.add(Verb::snapshots, "snapshots", "The snapshots that there are", "  vnet vm snapshots");
+      family.add(Verb::snapshots, "snapshots", "The snapshots that there are",
+                 "  vnet vm snapshots\n  vnet vm snapshots --prune   removes what --cached has prepared");
+  snapshots.app.add_flag("--prune", snapshots.given->prune, "Remove the prepared guests that nobody uses right now");
   family.on(snapshots, false);
 }
 

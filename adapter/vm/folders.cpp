@@ -39,6 +39,12 @@ std::string snapshot_root() {
   return (home.empty() ? "/tmp/vnet-" + std::to_string(::getuid()) : home + "/.local/state/vnet") + "/snapshots";
 }
 
+std::string cache_root() {
+  if (const std::string cache = absolute_variable("XDG_CACHE_HOME"); !cache.empty()) return cache + "/vnet/vms";
+  const std::string home = absolute_variable("HOME");
+  return (home.empty() ? "/tmp/vnet-" + std::to_string(::getuid()) : home + "/.cache/vnet") + "/vms";
+}
+
 dgram::SystemResult<void> make_private_folder(const std::string& path) {
   const fs::path folder{path};
   std::error_code ignored;
@@ -71,6 +77,11 @@ dgram::SystemResult<dgram::Fd> lock_vm(const VmFolder& folder) {
 bool vm_runs(const VmFolder& folder) {
   const dgram::Fd fd{::open(folder.lock().c_str(), O_RDWR | O_CLOEXEC)};
   return fd && ::flock(fd.get(), LOCK_SH | LOCK_NB) != 0;
+}
+
+void await_end(const VmFolder& folder) {
+  const dgram::Fd fd{::open(folder.lock().c_str(), O_RDWR | O_CLOEXEC)};
+  while (fd && ::flock(fd.get(), LOCK_SH) != 0 && errno == EINTR) continue;
 }
 
 std::vector<std::string> vm_names() {

@@ -32,11 +32,16 @@ struct VmFolder {
 /// `$XDG_STATE_HOME/vnet/snapshots`, else below `~/.local/state`.
 [[nodiscard]] std::string snapshot_root();
 
+/// `$XDG_CACHE_HOME/vnet/vms`, else below `~/.cache`.
+[[nodiscard]] std::string cache_root();
+
 /// Makes a folder and those above it, for us alone; refuses one in which another user may write.
 [[nodiscard]] dgram::SystemResult<void> make_private_folder(const std::string& path);
 /// The lock, held until the descriptor is closed; EWOULDBLOCK: the VM runs.
 [[nodiscard]] dgram::SystemResult<dgram::Fd> lock_vm(const VmFolder& folder);
 [[nodiscard]] bool vm_runs(const VmFolder& folder);
+/// Returns when it runs no more.
+void await_end(const VmFolder& folder);
 /// The names of those that have a folder, in order.
 [[nodiscard]] std::vector<std::string> vm_names();
 

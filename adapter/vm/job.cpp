@@ -3,12 +3,15 @@
 #include <utility>
 
 #include "adapter/poll_loop.hpp"
+#include "adapter/printable.hpp"
 
 namespace vnet::adapter {
 namespace {
 
 /// For what should take well under a second; emulation on a loaded machine may take its time.
 constexpr Duration kPatience = std::chrono::seconds{60};
+/// For an agent that ran when the machine was saved.
+constexpr Duration kWakeTime = std::chrono::seconds{10};
 /// Between asking QEMU to end and killing it.
 constexpr Duration kQuitTime = std::chrono::seconds{3};
 
@@ -83,6 +86,13 @@ void StartJob::connect(Instant now) {
     stage_ = Stage::lower;
   }
   if (stage_ == Stage::lower && vm_.disconnected()) {
+    stage_ = wake(now) ? Stage::wake : Stage::connect;
+    if (stage_ == Stage::connect) vm_.release_all(now);
+  }
+  if (stage_ == Stage::wake && *awake_ && answered()) {
+    const AgentLine& line = **awake_;
+    if (line.kind == AgentLine::Kind::error) return report_->failed("the guest does not wake up: " + line.text);
+    deadline_ = now + kPatience;
     vm_.release_all(now);
     stage_ = Stage::connect;
   }
@@ -96,6 +106,22 @@ void StartJob::connect(Instant now) {
     }
     report_->done({{"name", vm_.spec().name}, {"pid", vm_.pid()}});
   }
+}
+
+bool StartJob::wake(Instant now) {
+  if (!vm_.how().saved.agent) return false;
+  awake_ = std::make_shared<std::optional<AgentLine>>();
+  const auto hear = [&vm = vm_, awake = awake_](const AgentLine& line) {
+    awake->emplace(line);
+    if (line.kind == AgentLine::Kind::error) vm.say("the agent: " + printable(line.text));
+  };
+  if (const auto asked = vm_.agent().ask({{"restored", vm_.awakening()}}, hear); !asked) {
+    hear({AgentLine::Kind::error, 0, asked.error()});
+  }
+  if (!vm_.is_renamed()) return false;
+  asked_.ask(vm_.qmp(), "cont");
+  deadline_ = now + kWakeTime;
+  return true;
 }
 
 NicJob::NicJob(Vm& vm, std::shared_ptr<Report> report, NicPort& nic, std::optional<std::string> network, Instant now)

@@ -17,10 +17,12 @@
 
 namespace vnet::adapter {
 
-/// A job's report: `{"step": TEXT}` lines, then one `{"done": DOCUMENT}` or `{"failed": TEXT}`.
+/// A job's report: `{"step": TEXT}` lines and those of the job's own, then one `{"done": DOCUMENT}` or
+/// `{"failed": TEXT}`.
 class Report {
  public:
-  void step(const std::string& text) { lines_.push_back(compact({{"step", text}})); }
+  void step(const std::string& text) { line({{"step", text}}); }
+  void line(const Json& document) { lines_.push_back(compact(document)); }
   void done(Json result) { end(compact({{"done", std::move(result)}})); }
   void failed(const std::string& text) {
     failed_ = !over_;
@@ -31,6 +33,11 @@ class Report {
   /// The next line that has not been taken.
   [[nodiscard]] std::optional<std::string> take();
   [[nodiscard]] bool has_lines() const noexcept { return !lines_.empty(); }
+  /// Lines that wait to be taken are as many as there should be.
+  [[nodiscard]] bool is_full() const noexcept { return lines_.size() >= kMaxWaitingLines; }
+  /// Whoever read it has gone.
+  void abandon() noexcept { abandoned_ = true; }
+  [[nodiscard]] bool abandoned() const noexcept { return abandoned_; }
 
  private:
   void end(std::string line) {
@@ -39,8 +46,11 @@ class Report {
     over_ = true;
   }
 
+  static constexpr std::size_t kMaxWaitingLines = 64;
+
   std::deque<std::string> lines_;
   bool over_ = false;
+  bool abandoned_ = false;
   bool failed_ = false;
 };
 
@@ -87,7 +97,8 @@ class Job {
 };
 
 /// From QEMU's start to a running guest: loads the saved state if there is one, sets every link down whatever QEMU
-/// believes, plugs in what is to be plugged in, and lets the guest run.
+/// believes, plugs in what is to be plugged in, and lets the guest run. A guest that is to have other MAC addresses
+/// than it was saved with runs first, and gets a carrier when its agent has set them.
 class StartJob : public Job {
  public:
   StartJob(Vm& vm, std::shared_ptr<Report> report, Instant now);
@@ -97,13 +108,16 @@ class StartJob : public Job {
   void go(Instant now) override;
 
  private:
-  enum class Stage { version, events, give, load, loaded, lower, connect, cont };
+  enum class Stage { version, events, give, load, loaded, lower, wake, connect, cont };
   /// The last question has been, and well; a bad answer ends the job.
   [[nodiscard]] bool answered();
   void connect(Instant now);
+  /// Tells the agent that its machine was restored; whether there is anything to wait for.
+  [[nodiscard]] bool wake(Instant now);
 
   Stage stage_ = Stage::version;
   Asked asked_;
+  std::shared_ptr<std::optional<AgentLine>> awake_;  ///< the agent's word; shared with the command, as an answer is
 };
 
 /// Attaches, moves or detaches a NIC, and waits until that is so.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "adapter/control.hpp"
 #include "adapter/printable.hpp"
 #include "adapter/tap_names.hpp"
+#include "adapter/vm/disk_copies.hpp"
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/kvm_probe.hpp"
 #include "adapter/vm/supervisor.hpp"
@@ -33,7 +35,7 @@ void say_as(const std::string& name, const std::string& text) {
 
 Read<void> check_files(const VmSpec& spec) {
   std::vector<std::pair<std::string, int>> files = {{spec.kernel, R_OK}, {spec.initrd, R_OK}};
-  for (const VmDisk& disk : spec.disks) files.emplace_back(disk.file, disk.read_only ? R_OK : R_OK | W_OK);
+  for (const VmDisk& disk : spec.disks) files.emplace_back(disk.file, disk.read_only || disk.copy ? R_OK : R_OK | W_OK);
   for (const VmShare& share : spec.shares) files.emplace_back(share.folder, R_OK | X_OK);
   for (const auto& [file, mode] : files) {
     if (!file.empty() && ::access(file.c_str(), mode) != 0) {
@@ -57,19 +59,17 @@ void choose_macs(VmSpec& spec, const std::string& switch_path) {
   }
 }
 
-std::string choose_accel(const VmSpec& spec) {
-  if (spec.accel != "auto") return spec.accel;
-  const std::string problem = kvm_problem(spec.qemu, vm_root() + "/kvm");
-  if (problem.empty()) return "kvm";
-  say_as(spec.name, problem + ": the guest is emulated (tcg)");
-  return "tcg";
-}
-
 /// Runs the VM in this process. `tell` is called with nothing when the guest runs, or with why it does not.
 ExitCode supervise(VmStart how, dgram::Fd lock, const std::function<void(const std::string&)>& tell) {
   ::signal(SIGPIPE, SIG_IGN);
   const std::string name = how.spec.name;
   if (how.accel.empty()) how.accel = choose_accel(how.spec);
+  const auto disks = DiskCopies::make(how.spec, how.saved.disks);
+  if (!disks) {
+    tell("cannot " + disks.error().to_string());
+    return ExitCode::failed;
+  }
+  how.disk_files = disks->files();
   Supervisor supervisor{[name](const std::string& text) { say_as(name, text); }};
   if (auto started = supervisor.start(std::move(how), std::move(lock)); !started) {
     tell(started.error());
@@ -96,23 +96,22 @@ void leave_terminal(const VmFolder& folder, std::initializer_list<int> kept) {
   }
 }
 
-ExitCode in_background(VmStart how, dgram::Fd lock) {
+Read<ExitCode> in_background(VmStart how, dgram::Fd lock) {
   int ends[2] = {-1, -1};
-  if (::pipe(ends) != 0) return failed(std::string{"no pipe: "} + std::strerror(errno));
+  if (::pipe(ends) != 0) return fail(std::string{"no pipe: "} + std::strerror(errno));
   const dgram::Fd read_end{ends[0]};
   dgram::Fd write_end{ends[1]};
   (void)::fcntl(write_end.get(), F_SETFD, FD_CLOEXEC);
-  const std::string name = how.spec.name;
   const VmFolder folder = how.folder;
   const pid_t child = ::fork();
-  if (child < 0) return failed(std::string{"no process: "} + std::strerror(errno));
+  if (child < 0) return fail(std::string{"no process: "} + std::strerror(errno));
   if (child == 0) {
-    leave_terminal(folder, {lock.get(), write_end.get(), how.state.get()});
+    leave_terminal(folder, {lock.get(), write_end.get(), how.state.get(), how.leash.get()});
     const auto tell = [&](const std::string& problem) {
       write_text(write_end.get(), problem.empty() ? kRuns : problem);
       write_end.close();
     };
-    return supervise(std::move(how), std::move(lock), tell);
+    ::_exit(static_cast<int>(supervise(std::move(how), std::move(lock), tell)));
   }
   write_end.close();
   lock.close();
@@ -122,14 +121,21 @@ ExitCode in_background(VmStart how, dgram::Fd lock) {
     if (size > 0) said.append(piece.data(), static_cast<std::size_t>(size));
     if (size < 0 && errno != EINTR) break;
   }
-  if (said == kRuns) {
-    std::printf("%s\n", name.c_str());
-    return ExitCode::ok;
-  }
-  return failed(said.empty() ? "the supervisor ended at once; see " + folder.log() : said);
+  if (said == kRuns) return ExitCode::ok;
+  // It still has the VM's lock and its disks.
+  while (::waitpid(child, nullptr, 0) < 0 && errno == EINTR) continue;
+  return fail(said.empty() ? "the supervisor ended at once; see " + folder.log() : said);
 }
 
 }  // namespace
+
+std::string choose_accel(const VmSpec& spec) {
+  if (spec.accel != "auto") return spec.accel;
+  const std::string problem = kvm_problem(spec.qemu, vm_root() + "/kvm");
+  if (problem.empty()) return "kvm";
+  say_as(spec.name, problem + ": the guest is emulated (tcg)");
+  return "tcg";
+}
 
 Read<VmSpec> spec_of_vm(const std::string& name) {
   const auto text = file_text(vm_folder(name).spec(), kMaxSpecFile);
@@ -137,36 +143,46 @@ Read<VmSpec> spec_of_vm(const std::string& name) {
   return read_vm_spec(*text, vm_folder(name).path);
 }
 
-ExitCode launch_vm(Launch launch) {
-  if (auto complete = complete_vm_spec(launch.spec); !complete) return failed(complete.error());
-  if (auto there = check_files(launch.spec); !there) return failed(there.error());
+ExitCode told(const Read<ExitCode>& how, const std::string& started) {
+  if (!how) return failed(how.error());
+  if (!started.empty()) std::printf("%s\n", started.c_str());
+  return *how;
+}
+
+Read<ExitCode> launch_vm(Launch launch) {
+  if (auto complete = complete_vm_spec(launch.spec); !complete) return fail(complete.error());
+  if (auto there = check_files(launch.spec); !there) return fail(there.error());
   VmStart how{.spec = std::move(launch.spec),
               .folder = {},
               .switch_path = std::move(launch.switch_path),
               .accel = std::move(launch.accel),
               .foreground = launch.foreground,
-              .switch_memory = std::move(launch.switch_memory)};
+              .saved = std::move(launch.saved),
+              .leash = std::move(launch.leash)};
   if (!launch.state.empty()) {
     how.state = dgram::Fd{::open(launch.state.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!how.state) return failed("cannot read " + launch.state + ": " + std::strerror(errno));
+    if (!how.state) return fail("cannot read " + launch.state + ": " + std::strerror(errno));
   }
   how.folder = vm_folder(how.spec.name);
-  if (auto made = make_private_folder(how.folder.path); !made) return failed("cannot " + made.error().to_string());
+  if (auto made = make_private_folder(how.folder.path); !made) return fail("cannot " + made.error().to_string());
   auto lock = lock_vm(how.folder);
   if (!lock) {
-    return failed(lock.error().code == EWOULDBLOCK ? "the VM " + how.spec.name + " runs already"
-                                                   : "cannot " + lock.error().to_string());
+    return fail(lock.error().code == EWOULDBLOCK ? "the VM " + how.spec.name + " runs already"
+                                                 : "cannot " + lock.error().to_string());
   }
   choose_macs(how.spec, how.switch_path);
   if (auto kept = write_file(how.folder.spec(), pretty(vm_spec_json(how.spec))); !kept) {
-    return failed("cannot " + kept.error().to_string());
+    return fail("cannot " + kept.error().to_string());
   }
   if (!how.foreground) return in_background(std::move(how), std::move(*lock));
   const std::string name = how.spec.name;
-  return supervise(std::move(how), std::move(*lock), [&](const std::string& problem) {
-    if (problem.empty()) return say_as(name, "the guest runs");
-    complain(problem);
+  std::string problem;
+  const ExitCode code = supervise(std::move(how), std::move(*lock), [&](const std::string& why) {
+    problem = why;
+    if (why.empty()) say_as(name, "the guest runs");
   });
+  if (!problem.empty()) return fail(problem);
+  return code;
 }
 
 }  // namespace vnet::adapter

@@ -10,6 +10,7 @@
 
 #include "adapter/options.hpp"
 #include "adapter/vm/spec.hpp"
+#include "adapter/vm/vm.hpp"
 
 namespace vnet::adapter {
 
@@ -17,12 +18,20 @@ struct Launch {
   VmSpec spec;
   std::string switch_path;
   bool foreground = false;
-  std::string state{};   ///< the file of a saved state to begin with
-  Json switch_memory{};  ///< that goes with it
-  std::string accel{};   ///< that it was saved with; empty: chosen
+  std::string state{};  ///< the file of a saved state to begin with
+  SavedGuest saved{};   ///< what goes with it
+  std::string accel{};  ///< that it was saved with; empty: chosen
+  dgram::Fd leash{};    ///< a pipe's end: the VM is ended when the other end closes
 };
 
-[[nodiscard]] ExitCode launch_vm(Launch launch);
+/// How the VM ended, or that it runs in the background; the error is a sentence: the guest never ran.
+[[nodiscard]] Read<ExitCode> launch_vm(Launch launch);
+
+/// Prints why the guest does not run, or the name of a VM that was started in the background.
+[[nodiscard]] ExitCode told(const Read<ExitCode>& how, const std::string& started);
+
+/// The accelerator that the VM runs with. Trying one out takes a while, so it is remembered until the next boot.
+[[nodiscard]] std::string choose_accel(const VmSpec& spec);
 
 /// The spec of a VM that has run before and has not been removed.
 [[nodiscard]] Read<VmSpec> spec_of_vm(const std::string& name);

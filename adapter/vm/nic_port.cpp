@@ -29,7 +29,7 @@ const char* word_of(NicState::Carrier carrier) {
 }  // namespace
 
 NicPort::NicPort(std::size_t index, VmNic nic, dgram::Fd switch_end, SwitchLine& line, QmpClient& qmp, Say say,
-                 Say on_added)
+                 Say on_added, OnAttached on_attached)
     : index_(index),
       nic_(std::move(nic)),
       switch_end_(std::move(switch_end)),
@@ -37,6 +37,7 @@ NicPort::NicPort(std::size_t index, VmNic nic, dgram::Fd switch_end, SwitchLine&
       qmp_(qmp),
       say_(std::move(say)),
       on_added_(std::move(on_added)),
+      on_attached_(std::move(on_attached)),
       state_(*this, nic_.network, !nic_.disconnected) {}
 
 bool NicPort::is(const std::string& name_or_mac) const {
@@ -87,6 +88,7 @@ SwitchReply NicPort::ensure_known(const std::string& network) const {
   if (!known && known.error().status == kNotFound) {
     Json fresh = {{"name", nic_.name}, {"mac", mac}};
     if (!network.empty()) fresh["network"] = network;
+    if (nic_.assign) fresh["assign"] = "ready";
     auto added = line_.ask("POST", api_target({"nics"}), fresh);
     if (added) on_added_(nic_.name);
     return added;
@@ -96,8 +98,12 @@ SwitchReply NicPort::ensure_known(const std::string& network) const {
     return fail(SwitchFault{kConflict, "the NIC " + nic_.name + " has the MAC address " + text_at(*known, "mac") +
                                            " at the switch, and " + mac + " in the VM"});
   }
-  if (network.empty() || text_at(*known, "network") == network) return known;
-  return line_.ask("PATCH", api_target({"nics", nic_.name}), {{"network", network}, {"cause", "vnet vm"}});
+  Json change = Json::object();
+  if (!network.empty() && text_at(*known, "network") != network) change["network"] = network;
+  if (nic_.assign && text_at(*known, "assign") != "ready") change["assign"] = "ready";
+  if (change.empty()) return known;
+  change["cause"] = "vnet vm";
+  return line_.ask("PATCH", api_target({"nics", nic_.name}), change);
 }
 
 void NicPort::attach(const std::string& network) {
@@ -114,6 +120,7 @@ void NicPort::attach(const std::string& network) {
   const auto taken = line_.ask("POST", api_target({"nics", nic_.name, "attach"}), {}, fds);
   if (!taken) return done(fail(refusal_of(taken.error())));
   since_ = text_at(member(*taken, "attachment"), "since");
+  on_attached_();
   done(view_of(*taken));
 }
 

@@ -22,10 +22,12 @@ namespace vnet::adapter {
 class NicPort final : private NicEffects {
  public:
   using Say = std::function<void(const std::string&)>;
+  using OnAttached = std::function<void()>;
 
   /// The NIC's MAC address is known. `switch_end` is our copy of what the switch gets.
-  /// `on_added` is told the names of NICs that the switch did not know.
-  NicPort(std::size_t index, VmNic nic, dgram::Fd switch_end, SwitchLine& line, QmpClient& qmp, Say say, Say on_added);
+  /// `on_added` is told the names of NICs that the switch did not know; `on_attached` that it has taken our end.
+  NicPort(std::size_t index, VmNic nic, dgram::Fd switch_end, SwitchLine& line, QmpClient& qmp, Say say, Say on_added,
+          OnAttached on_attached);
 
   [[nodiscard]] NicState& state() noexcept { return state_; }
   [[nodiscard]] const NicState& state() const noexcept { return state_; }
@@ -36,6 +38,8 @@ class NicPort final : private NicEffects {
   void look(Instant now);
   /// QEMU has ended: ends the attachment, whatever the state thinks of it.
   void unplug() const;
+  /// The switch has our end, as far as is known.
+  [[nodiscard]] bool passed() const noexcept { return !since_.empty(); }
   /// For people and programs.
   [[nodiscard]] Json view() const;
   /// Has the guest's MAC address told to the network.
@@ -57,6 +61,7 @@ class NicPort final : private NicEffects {
   QmpClient& qmp_;
   Say say_;
   Say on_added_;
+  OnAttached on_attached_;
   std::string since_;  ///< when the switch took our end, by its own clock: tells our attachment from others
   NicState state_;
 };

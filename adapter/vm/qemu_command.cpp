@@ -1,5 +1,7 @@
 #include "adapter/vm/qemu_command.hpp"
 
+#include "adapter/vm/agent_port.hpp"
+
 namespace vnet::adapter {
 namespace {
 
@@ -21,12 +23,12 @@ void add_boot(const VmSpec& spec, std::vector<std::string>& words) {
   add("-append", spec.append);
 }
 
-void add_disks(const VmSpec& spec, std::vector<std::string>& words) {
+void add_disks(const VmSpec& spec, const std::vector<std::string>& files, std::vector<std::string>& words) {
   for (std::size_t i = 0; i < spec.disks.size(); ++i) {
     const VmDisk& disk = spec.disks[i];
     const std::string id = "disk" + std::to_string(i);
     words.emplace_back("-drive");
-    words.push_back("if=none,id=" + id + ",file=" + escaped(disk.file) + ",format=" + disk.format +
+    words.push_back("if=none,id=" + id + ",file=" + escaped(files.at(i)) + ",format=" + disk.format +
                     (disk.read_only ? ",readonly=on" : ""));
     words.emplace_back("-device");
     words.push_back("virtio-blk-pci,drive=" + id);
@@ -43,6 +45,20 @@ void add_nics(const VmSpec& spec, const std::vector<int>& fds, std::vector<std::
     words.push_back(nic.model + ",id=" + qemu_nic_id(i) + ",netdev=" + qemu_netdev_id(i) +
                     ",mac=" + nic.mac.value_or(MacAddress{}).to_string() + ",romfile=");
   }
+}
+
+void add_agent(int fd, std::vector<std::string>& words) {
+  const std::string id = kAgentPortId;
+  words.insert(words.end(),
+               {"-device", "virtio-serial-pci,id=ports", "-chardev", "socket,id=" + id + ",fd=" + std::to_string(fd),
+                "-device", "virtserialport,id=" + id + ",bus=ports.0,chardev=" + id + ",name=" + kAgentPortName});
+}
+
+/// Restored twice from one state, two guests would draw the same random numbers: its generation (Microsoft's VM
+/// generation ID) tells a guest that it is a copy. PCs alone have it.
+void add_generation(const VmSpec& spec, std::vector<std::string>& words) {
+  if (!spec.machine.starts_with("pc") && !spec.machine.starts_with("q35")) return;
+  words.insert(words.end(), {"-device", "vmgenid,guid=auto"});
 }
 
 }  // namespace
@@ -75,14 +91,15 @@ std::vector<std::string> qemu_command(const VmSpec& spec, const QemuParts& parts
   words.insert(words.end(),
                {"-chardev", "socket,id=console,fd=" + std::to_string(parts.console_fd), "-serial", "chardev:console",
                 "-chardev", "socket,id=qmp,fd=" + std::to_string(parts.qmp_fd), "-mon", "chardev=qmp,mode=control"});
-  add_disks(spec, words);
+  add_disks(spec, parts.disk_files, words);
   add_nics(spec, parts.nic_fds, words);
   for (const VmShare& share : spec.shares) {
     words.emplace_back("-virtfs");
     words.push_back("local,path=" + escaped(share.folder) + ",mount_tag=" + escaped(share.tag) +
                     ",security_model=none");
   }
-  words.insert(words.end(), parts.further.begin(), parts.further.end());
+  add_agent(parts.agent_fd, words);
+  add_generation(spec, words);
   words.insert(words.end(), spec.qemu_args.begin(), spec.qemu_args.end());
   return words;
 }

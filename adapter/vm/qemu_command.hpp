@@ -4,8 +4,6 @@
 // QMP and NICs are descriptors that QEMU inherits, so there is no path to wait for and none to clean up. The devices'
 // order is fixed, because a snapshot knows them by their place. The screen is QEMU's standard VGA, which nobody sees
 // but `vnet vm screenshot`.
-//
-// Somebody else's devices (an agent's serial port) go into `further`, behind ours and before the user's arguments.
 #pragma once
 
 #include <string>
@@ -19,9 +17,10 @@ struct QemuParts {
   std::string accel = "tcg";  ///< what has been found to work
   int console_fd = -1;
   int qmp_fd = -1;
-  std::vector<int> nic_fds{};  ///< as many as the spec has NICs, each of which has a MAC address
-  bool incoming = false;       ///< waits for a saved state
-  std::vector<std::string> further{};
+  int agent_fd = -1;
+  std::vector<std::string> disk_files{};  ///< as many as the spec has disks
+  std::vector<int> nic_fds{};             ///< as many as the spec has NICs, each of which has a MAC address
+  bool incoming = false;                  ///< waits for a saved state
 };
 
 [[nodiscard]] std::vector<std::string> qemu_command(const VmSpec& spec, const QemuParts& parts);
@@ -29,5 +28,7 @@ struct QemuParts {
 /// The ids of NIC `index` and its network backend in QEMU.
 [[nodiscard]] std::string qemu_nic_id(std::size_t index);
 [[nodiscard]] std::string qemu_netdev_id(std::size_t index);
+/// The id of the agent's port in QMP's events.
+inline constexpr const char* kAgentPortId = "agent";
 
 }  // namespace vnet::adapter

@@ -14,6 +14,9 @@
 #include "adapter/signal_pipe.hpp"
 #include "adapter/table.hpp"
 #include "adapter/vm/ask_vm.hpp"
+#include "adapter/vm/cache.hpp"
+#include "adapter/vm/disk_copies.hpp"
+#include "adapter/vm/exec_vm.hpp"
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/launch.hpp"
 #include "adapter/vm/snapshot_commands.hpp"
@@ -41,7 +44,7 @@ ExitCode run_or_start(const Common& common, const VmOptions& options) {
     if (!read) return failed(printable(*options.file) + ": " + read.error());
     spec = std::move(*read);
     if (spec.name.empty()) spec.name = std::filesystem::path{file}.stem();
-  } else if (options.flags.name && !options.flags.kernel && options.flags.disks.empty()) {
+  } else if (options.flags.name && !options.flags.kernel && !options.flags.image && options.flags.disks.empty()) {
     // A VM that has run before, as it was.
     if (auto known = spec_of_vm(*options.flags.name)) spec = std::move(*known);
   }
@@ -49,7 +52,9 @@ ExitCode run_or_start(const Common& common, const VmOptions& options) {
     complain(applied.error());
     return ExitCode::usage;
   }
-  return launch_vm({std::move(spec), control_path(common), options.verb == VmOptions::Verb::run});
+  Launch launch{std::move(spec), control_path(common), options.verb == VmOptions::Verb::run};
+  const std::string started = launch.foreground ? "" : launch.spec.name;
+  return told(options.cached ? launch_cached(std::move(launch)) : launch_vm(std::move(launch)), started);
 }
 
 std::string nic_line(const Json& nic) {
@@ -141,6 +146,7 @@ ExitCode remove(const Common& common, const VmOptions& options) {
       (void)client->exchange("DELETE", api_target({"nics", added.substr(begin, end - begin)}));
     }
   }
+  std::filesystem::remove_all(disk_folder(options.name), error);
   std::filesystem::remove_all(folder.path, error);
   return error ? failed("cannot remove " + folder.path + ": " + error.message()) : ExitCode::ok;
 }
@@ -157,6 +163,7 @@ ExitCode run_vm(const Common& common, const VmOptions& options) {
     case VmOptions::Verb::detach: return change_nic(options, "detach");
     case VmOptions::Verb::stop: return stop(options);
     case VmOptions::Verb::screenshot: return screenshot(options);
+    case VmOptions::Verb::exec: return exec_in_vm(options);
     case VmOptions::Verb::logs: return logs(options);
     case VmOptions::Verb::rm: return remove(common, options);
     case VmOptions::Verb::save: return save_vm(options);

@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <utility>
 
+#include "adapter/vm/disk_copies.hpp"
 #include "adapter/vm/folders.hpp"
 
 namespace vnet::adapter {
@@ -21,6 +22,11 @@ constexpr Duration kSaveTime = std::chrono::minutes{10};
 constexpr Duration kResumeTime = std::chrono::seconds{10};
 constexpr Duration kResumeRetry = std::chrono::milliseconds{5};
 constexpr std::uint64_t kNoLimit = std::uint64_t{1} << 40;  ///< bytes a second
+
+std::string fresh_folder(const Snapshot& snapshot) {
+  const std::filesystem::path place{snapshot.folder};
+  return place.parent_path() / (".fresh-" + place.filename().string() + "-" + std::to_string(::getpid()));
+}
 
 std::string utc_now() {
   const std::time_t now = std::time(nullptr);
@@ -36,18 +42,15 @@ std::string utc_now() {
 SaveJob::SaveJob(Vm& vm, std::shared_ptr<Report> report, Snapshot snapshot, Instant now)
     : Job(vm, std::move(report), now + kSaveTime),
       snapshot_(std::move(snapshot)),
-      fresh_(snapshot_root() + "/.fresh-" + snapshot_.name + "-" + std::to_string(::getpid())),
+      fresh_(fresh_folder(snapshot_)),
       was_running_(vm.running()) {
-  for (const VmDisk& disk : vm_.spec().disks) {
-    if (disk.read_only || over()) continue;
-    report_->failed("the guest may write to " + disk.file + ", and disks are no part of a snapshot; have it readonly");
-  }
-  if (over()) return;
   if (auto made = make_private_folder(fresh_); !made) {
     report_->failed("cannot " + made.error().to_string());
     return;
   }
   manifest_.spec = vm_.spec();
+  manifest_.disks.resize(manifest_.spec.disks.size());
+  manifest_.agent = vm_.agent().heard();
   for (std::size_t i = 0; i < vm_.nics().size(); ++i) {
     const NicState& state = vm_.nics()[i]->state();
     manifest_.spec.nics[i].network = state.network();
@@ -99,7 +102,9 @@ void SaveJob::go(Instant now) {
   }
   if (stage_ == Stage::write && answered()) {
     if (vm_.migration() == "failed" && problem_.empty()) problem_ = "QEMU could not write its state; is the disk full?";
-    if (!problem_.empty() || vm_.migration() == "completed") resume(now);
+    if (problem_.empty() && vm_.migration() != "completed") return;
+    if (problem_.empty()) copy_disks();
+    resume(now);
   }
   if (stage_ == Stage::resume && !asked_.waiting()) resumed(now);
   if (stage_ == Stage::again && now >= again_at_) resume(now);
@@ -141,11 +146,25 @@ void SaveJob::resumed(Instant now) {
   stage_ = Stage::plug;
 }
 
+void SaveJob::copy_disks() {
+  for (std::size_t i = 0; i < manifest_.disks.size() && problem_.empty(); ++i) {
+    if (manifest_.spec.disks[i].read_only) continue;
+    const std::string copy = fresh_ + "/disk" + std::to_string(i);
+    const auto copied = copy_sparse(vm_.how().disk_files.at(i), copy);
+    if (!copied) problem_ = "cannot " + copied.error().to_string();
+    manifest_.disks[i] = look_at_file(copy).value_or(FileMark{});
+  }
+}
+
 /// Reads on in the files whose digests are wanted. True: there are no more.
 bool SaveJob::digest_on() {
   if (files_.empty() && !digest_) {
     const VmSpec& spec = manifest_.spec;
-    files_ = {{spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}};
+    files_ = {
+        {spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}, {fresh_ + "/state", &manifest_.state}};
+    for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+      if (spec.disks[i].read_only) files_.emplace_back(spec.disks[i].file, &manifest_.disks[i]);
+    }
     std::erase_if(files_, [](const auto& file) { return file.first.empty(); });
   }
   if (files_.empty()) return true;
@@ -160,7 +179,7 @@ bool SaveJob::digest_on() {
   file_.read(piece.data(), static_cast<std::streamsize>(piece.size()));
   digest_->add({piece.data(), static_cast<std::size_t>(file_.gcount())});
   if (file_) return false;
-  mark->sha256 = digest_->finish();
+  mark->digest = digest_->text();
   files_.pop_back();
   if (files_.empty()) return true;
   digest_.reset();
@@ -168,8 +187,6 @@ bool SaveJob::digest_on() {
 }
 
 void SaveJob::finish() {
-  const auto state = look_at_file(fresh_ + "/state");
-  manifest_.state_bytes = state ? state->bytes : 0;
   manifest_.qemu = look_at_file(find_program(manifest_.spec.qemu)).value_or(FileMark{});
   manifest_.accel = vm_.how().accel;
   manifest_.qemu_version = vm_.qemu_version();
@@ -177,7 +194,7 @@ void SaveJob::finish() {
   auto done = write_file(fresh_ + "/manifest.json", pretty(manifest_json(manifest_)));
   if (done) done = place_snapshot(fresh_, snapshot_);
   if (!done) return report_->failed("cannot " + done.error().to_string());
-  report_->done({{"snapshot", snapshot_.name}, {"bytes", manifest_.state_bytes}, {"folder", snapshot_.folder}});
+  report_->done({{"snapshot", snapshot_.name}, {"bytes", manifest_.state.bytes}, {"folder", snapshot_.folder}});
 }
 
 void SaveJob::late(Instant now) {

@@ -1,9 +1,11 @@
 // SaveJob: a running VM into a snapshot, after which it goes on as it was.
 //
 // Every NIC is unplugged first, so that the saved guest has no carrier and the switch nothing in flight; then the guest
-// is stopped and QEMU writes its state into a file that we opened, in a folder beside the snapshot's place. Whatever
-// happens in between, the guest is continued and the NICs are plugged in again as they were. The digests are computed
-// when the guest runs again, a piece at a time.
+// is stopped, QEMU writes its state into a file that we opened, in a folder beside the snapshot's place, and the disks
+// that the guest may write to are copied beside it. Whatever happens in between, the guest is continued and the NICs
+// are plugged in again as they were. The digests are computed when the guest runs again, a piece at a time.
+//
+// While a disk is copied that shares no blocks with its copy, the supervisor does nothing else.
 #pragma once
 
 #include <fstream>
@@ -12,8 +14,8 @@
 #include <string>
 #include <vector>
 
+#include "adapter/vm/digest.hpp"
 #include "adapter/vm/job.hpp"
-#include "adapter/vm/sha256.hpp"
 #include "adapter/vm/snapshot.hpp"
 
 namespace vnet::adapter {
@@ -40,6 +42,7 @@ class SaveJob final : public Job {
   /// QEMU says that the state is written a moment before it lets the guest go on.
   void resumed(Instant now);
   void finish();
+  void copy_disks();
   [[nodiscard]] bool digest_on();
   void give_up(const std::string& why, Instant now);
 
@@ -55,7 +58,7 @@ class SaveJob final : public Job {
   std::string problem_;  ///< why there will be no snapshot
   std::vector<std::pair<std::string, FileMark*>> files_;
   std::ifstream file_;
-  std::optional<Sha256> digest_;
+  std::optional<Digest> digest_;
 };
 
 }  // namespace vnet::adapter

@@ -10,8 +10,8 @@
 #include <filesystem>
 #include <sstream>
 
+#include "adapter/vm/digest.hpp"
 #include "adapter/vm/folders.hpp"
-#include "adapter/vm/sha256.hpp"
 #include "packet/words.hpp"
 
 namespace vnet::adapter {
@@ -20,13 +20,12 @@ namespace {
 namespace fs = std::filesystem;
 
 Json mark_json(const FileMark& mark) {
-  return {{"bytes", mark.bytes}, {"modified_ns", mark.modified_ns}, {"sha256", mark.sha256}};
+  return {{"bytes", mark.bytes}, {"modified_ns", mark.modified_ns}, {"xxh3", mark.digest}};
 }
 
 FileMark read_mark(const Json& object) {
   const Json& time = member(object, "modified_ns");
-  return {count_at(object, "bytes"), time.is_number_integer() ? time.get<std::int64_t>() : 0,
-          text_at(object, "sha256")};
+  return {count_at(object, "bytes"), time.is_number_integer() ? time.get<std::int64_t>() : 0, text_at(object, "xxh3")};
 }
 
 std::string nic_text(const VmNic& nic) { return nic.model + " " + nic.mac.value_or(MacAddress{}).to_string(); }
@@ -35,6 +34,10 @@ std::string list_of(const std::vector<VmNic>& nics) {
   std::vector<std::string> texts;
   for (const VmNic& nic : nics) texts.push_back(nic_text(nic));
   return texts.empty() ? "none" : join(texts);
+}
+
+Read<Manifest> bad(const Snapshot& snapshot, const std::string& why) {
+  return fail("the snapshot " + snapshot.name + ": " + why);
 }
 
 }  // namespace
@@ -54,15 +57,24 @@ std::optional<FileMark> look_at_file(const std::string& path) {
 bool is_same_file(const std::string& path, const FileMark& mark) {
   const auto found = look_at_file(path);
   if (!found || found->bytes != mark.bytes) return false;
-  return found->modified_ns == mark.modified_ns || sha256_of_file(path) == mark.sha256;
+  return found->modified_ns == mark.modified_ns || digest_of_file(path) == mark.digest;
 }
 
 Json manifest_json(const Manifest& manifest) {
-  return {{"version", kManifestVersion},           {"created", manifest.created},
-          {"vm", vm_spec_json(manifest.spec)},     {"accel", manifest.accel},
-          {"qemu_version", manifest.qemu_version}, {"qemu", mark_json(manifest.qemu)},
-          {"kernel", mark_json(manifest.kernel)},  {"initrd", mark_json(manifest.initrd)},
-          {"state_bytes", manifest.state_bytes},   {"switch_memory", manifest.switch_memory}};
+  Json disks = Json::array();
+  for (const FileMark& disk : manifest.disks) disks.push_back(mark_json(disk));
+  return {{"version", kManifestVersion},
+          {"created", manifest.created},
+          {"vm", vm_spec_json(manifest.spec)},
+          {"accel", manifest.accel},
+          {"qemu_version", manifest.qemu_version},
+          {"qemu", mark_json(manifest.qemu)},
+          {"kernel", mark_json(manifest.kernel)},
+          {"initrd", mark_json(manifest.initrd)},
+          {"state", mark_json(manifest.state)},
+          {"disks", std::move(disks)},
+          {"agent", manifest.agent},
+          {"switch_memory", manifest.switch_memory}};
 }
 
 Read<Manifest> read_manifest(std::string_view text) {
@@ -78,13 +90,19 @@ Read<Manifest> read_manifest(std::string_view text) {
   for (const VmNic& nic : spec->nics) {
     if (!nic.mac) return fail("its manifest: the NIC " + nic.name + " has no MAC address");
   }
+  const Json& disks = member(*json, "disks");
+  if (disks.size() != spec->disks.size()) return fail(std::string{"its manifest: the disks are not those of the VM"});
+  std::vector<FileMark> marks;
+  for (const Json& disk : disks) marks.push_back(read_mark(disk));
   return Manifest{std::move(*spec),
                   text_at(*json, "accel"),
                   text_at(*json, "qemu_version"),
                   read_mark(member(*json, "qemu")),
                   read_mark(member(*json, "kernel")),
                   read_mark(member(*json, "initrd")),
-                  count_at(*json, "state_bytes"),
+                  read_mark(member(*json, "state")),
+                  std::move(marks),
+                  flag_at(*json, "agent"),
                   text_at(*json, "created"),
                   member(*json, "switch_memory")};
 }
@@ -124,28 +142,56 @@ std::vector<std::string> snapshot_names() {
   return names;
 }
 
-Read<Manifest> open_snapshot(const Snapshot& snapshot) {
+Read<Manifest> open_whole_snapshot(const Snapshot& snapshot) {
   const auto text = file_text(snapshot.manifest(), kMaxManifest);
   if (!text) return fail("there is no snapshot " + snapshot.name + did_you_mean(snapshot.name, snapshot_names()));
   auto manifest = read_manifest(*text);
-  const auto bad = [&](const std::string& why) { return fail("the snapshot " + snapshot.name + ": " + why); };
-  if (!manifest) return bad(manifest.error());
+  if (!manifest) return bad(snapshot, manifest.error());
   const auto state = look_at_file(snapshot.state());
-  if (!state || state->bytes != manifest->state_bytes) {
-    return bad("its state is not whole: found " + std::to_string(state ? state->bytes : 0) + " bytes, expected " +
-               std::to_string(manifest->state_bytes));
+  if (!state || state->bytes != manifest->state.bytes) {
+    return bad(snapshot, "its state is not whole: found " + std::to_string(state ? state->bytes : 0) +
+                             " bytes, expected " + std::to_string(manifest->state.bytes));
   }
-  const VmSpec& spec = manifest->spec;
-  if (!spec.kernel.empty() && !is_same_file(spec.kernel, manifest->kernel)) {
-    return bad("the kernel " + spec.kernel + " is not the one that it was saved with");
+  if (digest_of_file(snapshot.state()) != manifest->state.digest) {
+    return bad(snapshot, "its state is damaged: " + snapshot.state() + " is not what was written");
   }
-  if (!spec.initrd.empty() && !is_same_file(spec.initrd, manifest->initrd)) {
-    return bad("the initrd " + spec.initrd + " is not the one that it was saved with");
-  }
-  if (!is_same_file(find_program(spec.qemu), manifest->qemu)) {
-    return bad(spec.qemu + " is not the QEMU " + manifest->qemu_version + " that it was saved with");
+  for (std::size_t i = 0; i < manifest->disks.size(); ++i) {
+    const FileMark& mark = manifest->disks[i];
+    if (manifest->spec.disks[i].read_only) continue;
+    const auto disk = look_at_file(snapshot.disk(i));
+    if (!disk || disk->bytes != mark.bytes || disk->modified_ns != mark.modified_ns) {
+      return bad(snapshot, "its disk is damaged: " + snapshot.disk(i) + " is not what was written");
+    }
   }
   return manifest;
+}
+
+Read<Manifest> open_snapshot(const Snapshot& snapshot) {
+  auto manifest = open_whole_snapshot(snapshot);
+  if (!manifest) return manifest;
+  const VmSpec& spec = manifest->spec;
+  const auto other = [&](const char* what, const std::string& file) {
+    return bad(snapshot, std::string{"the "} + what + " " + file + " is not the one that it was saved with");
+  };
+  if (!spec.kernel.empty() && !is_same_file(spec.kernel, manifest->kernel)) return other("kernel", spec.kernel);
+  if (!spec.initrd.empty() && !is_same_file(spec.initrd, manifest->initrd)) return other("initrd", spec.initrd);
+  for (std::size_t i = 0; i < spec.disks.size(); ++i) {
+    const VmDisk& disk = spec.disks[i];
+    if (disk.read_only && !is_same_file(disk.file, manifest->disks[i])) return other("disk", disk.file);
+  }
+  if (!is_same_file(find_program(spec.qemu), manifest->qemu)) {
+    return bad(snapshot, spec.qemu + " is not the QEMU " + manifest->qemu_version + " that it was saved with");
+  }
+  return manifest;
+}
+
+SavedGuest saved_guest(const Snapshot& snapshot, const Manifest& manifest) {
+  SavedGuest saved{.agent = manifest.agent, .switch_memory = manifest.switch_memory};
+  for (const VmNic& nic : manifest.spec.nics) saved.macs.push_back(nic.mac.value_or(MacAddress{}));
+  for (std::size_t i = 0; i < manifest.spec.disks.size(); ++i) {
+    saved.disks.push_back(manifest.spec.disks[i].read_only ? "" : snapshot.disk(i));
+  }
+  return saved;
 }
 
 dgram::SystemResult<void> place_snapshot(const std::string& fresh, const Snapshot& snapshot) {

@@ -7,11 +7,14 @@
 // manifest holds all that the machine's shape depends on, NICs first, and a restore compares before QEMU starts. It
 // also holds what the switch remembers of the NICs (POST /v1/snapshot), because the guest believes in its lease.
 //
-// Files that the shape depends on are known by size, time and SHA-256: the first two are looked at first, because a
-// digest takes longer than a restore. QEMU itself is known by size and time alone, which a package manager keeps.
+//                                       disk0 ...       those that the guest may write to, as they were
 //
-// A snapshot appears whole: its folder is written beside its place and renamed. Not part of it: disks, so a VM with one
-// that it may write to is not saved.
+// Files that the shape depends on are known by size, time and digest: the first two are looked at first, and the digest
+// only when they differ. QEMU itself is known by size and time alone, which a package manager keeps. The state's digest
+// is always looked at: half a state is worse than none.
+//
+// A snapshot appears whole: its folder is written beside its place and renamed. A restored VM works on copies of the
+// disks, so that a snapshot can be restored often, and several times at once.
 #pragma once
 
 #include <cstdint>
@@ -25,13 +28,13 @@
 
 namespace vnet::adapter {
 
-inline constexpr int kManifestVersion = 1;
+inline constexpr int kManifestVersion = 2;
 inline constexpr std::size_t kMaxManifest = 4 * 1024 * 1024;
 
 struct FileMark {
   std::uint64_t bytes = 0;
   std::int64_t modified_ns = 0;
-  std::string sha256{};
+  std::string digest{};
 
   bool operator==(const FileMark&) const = default;
 };
@@ -48,9 +51,11 @@ struct Manifest {
   FileMark qemu{};
   FileMark kernel{};
   FileMark initrd{};
-  std::uint64_t state_bytes = 0;
-  std::string created{};  ///< RFC 3339, UTC
-  Json switch_memory{};   ///< null: the switch was not there
+  FileMark state{};
+  std::vector<FileMark> disks{};  ///< of the spec's disks; without a digest: kept in the snapshot
+  bool agent = false;             ///< vnet-agent ran in the guest
+  std::string created{};          ///< RFC 3339, UTC
+  Json switch_memory{};           ///< null: the switch was not there
 
   bool operator==(const Manifest&) const = default;
 };
@@ -68,11 +73,23 @@ struct Snapshot {
 
   [[nodiscard]] std::string manifest() const { return folder + "/manifest.json"; }
   [[nodiscard]] std::string state() const { return folder + "/state"; }
+  [[nodiscard]] std::string disk(std::size_t index) const { return folder + "/disk" + std::to_string(index); }
 };
 [[nodiscard]] Snapshot find_snapshot(const std::string& name);
 [[nodiscard]] std::vector<std::string> snapshot_names();
-/// Reads and checks what can be checked without QEMU: the state's size, kernel, initrd, QEMU itself.
+/// Reads it and checks that it is whole: the state, and the disks that it keeps.
+[[nodiscard]] Read<Manifest> open_whole_snapshot(const Snapshot& snapshot);
+/// Likewise, and everything else that can be checked without QEMU: kernel, initrd, other disks, QEMU itself.
 [[nodiscard]] Read<Manifest> open_snapshot(const Snapshot& snapshot);
+
+/// What goes with a saved state.
+struct SavedGuest {
+  std::vector<MacAddress> macs{};    ///< of its NICs
+  bool agent = false;                ///< it ran vnet-agent
+  std::vector<std::string> disks{};  ///< the snapshot's file of each disk, empty where it keeps none
+  Json switch_memory{};
+};
+[[nodiscard]] SavedGuest saved_guest(const Snapshot& snapshot, const Manifest& manifest);
 /// Puts the finished folder `fresh` in the snapshot's place, whatever was there.
 [[nodiscard]] dgram::SystemResult<void> place_snapshot(const std::string& fresh, const Snapshot& snapshot);
 /// The file that running `program` would start, by PATH.

@@ -10,6 +10,7 @@
 #include "adapter/printable.hpp"
 #include "adapter/table.hpp"
 #include "adapter/vm/ask_vm.hpp"
+#include "adapter/vm/cache.hpp"
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/launch.hpp"
 #include "adapter/vm/snapshot.hpp"
@@ -19,6 +20,7 @@ namespace vnet::adapter {
 namespace {
 
 constexpr std::uint64_t kMib = 1024 * 1024;
+constexpr std::size_t kShortKey = 16;
 
 /// What is to run: the saved VM, with the NICs that were asked for in the place of its own.
 Read<VmSpec> spec_to_restore(const VmSpec& saved, const VmFlags& flags) {
@@ -44,10 +46,7 @@ Read<VmSpec> spec_to_restore(const VmSpec& saved, const VmFlags& flags) {
   return spec;
 }
 
-Json snapshot_json(const std::string& name) {
-  const Snapshot snapshot = find_snapshot(name);
-  const auto text = file_text(snapshot.manifest(), kMaxManifest);
-  const auto manifest = text ? read_manifest(*text) : Read<Manifest>{fail(std::string{"it cannot be read"})};
+Json snapshot_json(const std::string& name, const Read<Manifest>& manifest) {
   if (!manifest) return {{"name", name}, {"problem", manifest.error()}};
   Json nics = Json::array();
   for (const VmNic& nic : manifest->spec.nics) {
@@ -56,10 +55,17 @@ Json snapshot_json(const std::string& name) {
   return {{"name", name},
           {"vm", manifest->spec.name},
           {"created", manifest->created},
-          {"bytes", manifest->state_bytes},
+          {"bytes", manifest->state.bytes},
           {"memory_mib", manifest->spec.memory_mib},
           {"qemu", manifest->qemu_version},
           {"nics", std::move(nics)}};
+}
+
+ExitCode prune() {
+  const Pruned pruned = prune_cache(false);
+  std::printf("%zu removed%s\n", pruned.removed,
+              pruned.in_use == 0 ? "" : (", " + std::to_string(pruned.in_use) + " in use").c_str());
+  return ExitCode::ok;
 }
 
 }  // namespace
@@ -82,17 +88,29 @@ ExitCode restore_vm(const Common& common, const VmOptions& options) {
   if (!manifest) return failed(printable(manifest.error()));
   auto spec = spec_to_restore(manifest->spec, options.flags);
   if (!spec) return failed("the snapshot " + snapshot.name + ": " + spec.error());
-  return launch_vm({.spec = std::move(*spec),
-                    .switch_path = control_path(common),
-                    .foreground = options.foreground,
-                    .state = snapshot.state(),
-                    .switch_memory = std::move(manifest->switch_memory),
-                    .accel = manifest->accel});
+  SavedGuest saved = saved_guest(snapshot, *manifest);
+  const std::string started = options.foreground ? "" : spec->name;
+  return told(launch_vm({.spec = std::move(*spec),
+                         .switch_path = control_path(common),
+                         .foreground = options.foreground,
+                         .state = snapshot.state(),
+                         .saved = std::move(saved),
+                         .accel = manifest->accel}),
+              started);
 }
 
 ExitCode list_snapshots(const Common& common, const VmOptions& options) {
+  if (options.prune) return prune();
   Json all = Json::array();
-  for (const std::string& name : snapshot_names()) all.push_back(snapshot_json(name));
+  for (const std::string& name : snapshot_names()) {
+    const auto text = file_text(find_snapshot(name).manifest(), kMaxManifest);
+    all.push_back(
+        snapshot_json(name, text ? read_manifest(*text) : Read<Manifest>{fail(std::string{"it cannot be read"})}));
+  }
+  for (const CachedGuest& guest : cached_guests()) {
+    all.push_back(snapshot_json(guest.key.substr(0, kShortKey), guest.manifest));
+    all.back()["cached"] = true;
+  }
   if (options.json) {
     std::fputs(pretty(all).c_str(), stdout);
     return ExitCode::ok;

@@ -87,11 +87,12 @@ Read<MacAddress> read_mac(const std::string& text) {
 
 Read<VmNic> read_nic(const Json& object) {
   VmNic nic;
-  if (auto ok = known(object, "nics", {"name", "mac", "network", "disconnected", "model"}); !ok)
+  if (auto ok = known(object, "nics", {"name", "mac", "network", "disconnected", "assign", "model"}); !ok)
     return fail(ok.error());
   std::string mac;
   for (const auto& ok : {take(object, "name", nic.name), take(object, "network", nic.network), take(object, "mac", mac),
-                         take(object, "model", nic.model), take(object, "disconnected", nic.disconnected)}) {
+                         take(object, "model", nic.model), take(object, "disconnected", nic.disconnected),
+                         take(object, "assign", nic.assign)}) {
     if (!ok) return fail("nics: " + ok.error());
   }
   if (mac.empty()) return nic;
@@ -108,10 +109,10 @@ Read<VmDisk> read_disk(const Json& object, const std::string& folder) {
   if (object.is_string()) {
     disk.file = object.get<std::string>();
   } else {
-    if (auto ok = known(object, "disks", {"file", "format", "read_only"}); !ok) return fail(ok.error());
+    if (auto ok = known(object, "disks", {"file", "format", "read_only", "copy"}); !ok) return fail(ok.error());
     disk.format.clear();
     for (const auto& ok : {take(object, "file", disk.file), take(object, "format", disk.format),
-                           take(object, "read_only", disk.read_only)}) {
+                           take(object, "read_only", disk.read_only), take(object, "copy", disk.copy)}) {
       if (!ok) return fail("disks: " + ok.error());
     }
   }
@@ -156,10 +157,12 @@ Read<VmDisk> read_disk_flag(const std::string& text, const std::string& folder) 
       disk.format = value;
     } else if (name == "readonly" || name == "ro") {
       disk.read_only = true;
+    } else if (name == "copy") {
+      disk.copy = true;
     } else if (disk.file.empty()) {
       disk.file = value.empty() ? name : value;
     } else {
-      return fail("--disk: " + found_expected(in_quotes(name), "FILE[,format=raw|qcow2][,readonly]"));
+      return fail("--disk: " + found_expected(in_quotes(name), "FILE[,format=raw|qcow2][,readonly|copy]"));
     }
   }
   if (disk.format.empty()) disk.format = format_of(disk.file);
@@ -227,12 +230,12 @@ Read<std::uint32_t> read_memory(const std::string& text) {
 
 Read<VmNic> read_nic_flag(const std::string& text) {
   VmNic nic;
-  const Words names = {"network", "mac", "name", "model", "disconnected"};
+  const Words names = {"network", "mac", "name", "model", "disconnected", "assign"};
   for (const auto& [name, value] : pairs_of(text)) {
-    if (name == "disconnected" && value.empty()) {
-      nic.disconnected = true;
+    if ((name == "disconnected" || name == "assign") && value.empty()) {
+      (name == "assign" ? nic.assign : nic.disconnected) = true;
     } else if (std::ranges::find(names, name) == names.end() || value.empty()) {
-      return fail("--nic: " + found_expected(in_quotes(name), "network=, mac=, name=, model= or disconnected") +
+      return fail("--nic: " + found_expected(in_quotes(name), "network=, mac=, name=, model=, disconnected or assign") +
                   did_you_mean(name, names));
     } else if (name == "mac") {
       auto mac = read_mac(value);
@@ -291,6 +294,12 @@ Read<void> apply_vm_flags(const VmFlags& flags, const std::string& folder, VmSpe
     if (!nic) return fail(nic.error());
     spec.nics.push_back(std::move(*nic));
   }
+  if (flags.image) {
+    auto disk = read_disk_flag(*flags.image, folder);
+    if (!disk) return fail(disk.error());
+    disk->copy = true;
+    spec.disks.insert(spec.disks.begin(), std::move(*disk));
+  }
   for (const std::string& text : flags.disks) {
     auto disk = read_disk_flag(text, folder);
     if (!disk) return fail(disk.error());
@@ -328,6 +337,9 @@ Read<void> complete_vm_spec(VmSpec& spec) {
     if (disk.format != "raw" && disk.format != "qcow2") {
       return fail("disks: format: " + found_expected(in_quotes(disk.format), "raw or qcow2"));
     }
+    if (disk.read_only && disk.copy) {
+      return fail("disks: found read_only and copy for " + disk.file + ", expected one of them at most");
+    }
   }
   if (auto ok = check_qemu_args(spec.qemu_args); !ok) return ok;
   return check_nics(spec);
@@ -352,10 +364,13 @@ Json vm_spec_json(const VmSpec& spec) {
     if (nic.mac) one["mac"] = nic.mac->to_string();
     if (!nic.network.empty()) one["network"] = nic.network;
     if (nic.disconnected) one["disconnected"] = true;
+    if (nic.assign) one["assign"] = true;
     object["nics"].push_back(std::move(one));
   }
   for (const VmDisk& disk : spec.disks) {
-    object["disks"].push_back({{"file", disk.file}, {"format", disk.format}, {"read_only", disk.read_only}});
+    Json one = {{"file", disk.file}, {"format", disk.format}, {"read_only", disk.read_only}};
+    if (disk.copy) one["copy"] = true;
+    object["disks"].push_back(std::move(one));
   }
   for (const VmShare& share : spec.shares) object["shares"].push_back({{"folder", share.folder}, {"tag", share.tag}});
   if (!spec.qemu_args.empty()) object["qemu_args"] = spec.qemu_args;

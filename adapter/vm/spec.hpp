@@ -31,6 +31,7 @@ struct VmNic {
   std::string network{};                 ///< empty: where the switch has it
   bool disconnected = false;             ///< at boot: no carrier and no attachment
   std::string model = "virtio-net-pci";  ///< a device of QEMU's
+  bool assign = false;                   ///< its address is told to the guest's agent
 
   bool operator==(const VmNic&) const = default;
 };
@@ -39,6 +40,7 @@ struct VmDisk {
   std::string file;
   std::string format = "raw";
   bool read_only = false;
+  bool copy = false;  ///< the VM writes to a copy, which goes when it ends
 
   bool operator==(const VmDisk&) const = default;
 };
@@ -79,6 +81,7 @@ struct VmFlags {
   std::optional<std::string> accel{};
   std::optional<std::string> machine{};
   std::optional<std::string> qemu{};
+  std::optional<std::string> image{};  ///< a disk before all others, of which the VM gets a copy
   std::vector<std::string> disks{};
   std::vector<std::string> nics{};
   std::vector<std::string> shares{};

@@ -8,10 +8,26 @@
 namespace vnet::adapter {
 
 Supervisor::~Supervisor() {
+  leash_.reset();
   server_.reset();
   jobs_.clear();
   vm_.reset();
   if (lock_) loop_.forget(signals_.fd());
+}
+
+Supervisor::Leash::Leash(dgram::Fd fd, PollLoop& loop, std::function<void()> slipped)
+    : fd_(std::move(fd)), loop_(loop), slipped_(std::move(slipped)) {
+  loop_.watch(fd_.get(), true, false, *this);
+}
+
+Supervisor::Leash::~Leash() {
+  if (fd_) loop_.forget(fd_.get());
+}
+
+void Supervisor::Leash::on_ready(bool /*readable*/, bool /*writable*/) {
+  loop_.forget(fd_.get());
+  fd_ = {};
+  slipped_();
 }
 
 Read<void> Supervisor::start(VmStart how, dgram::Fd lock) {
@@ -21,10 +37,18 @@ Read<void> Supervisor::start(VmStart how, dgram::Fd lock) {
   auto server =
       http::Server::listen(path, {}, loop_, &PollLoop::now, [this](http::Request& one) { return handle(one); });
   if (!server) return fail("cannot " + server.error().to_string());
+  dgram::Fd leash = std::move(how.leash);
   auto vm = Vm::start(std::move(how), loop_, say_, [this] { stop(kStopPatience); });
   if (!vm) return fail("cannot " + vm.error().to_string());
   server_ = std::move(*server);
   vm_ = std::move(*vm);
+  if (leash) {
+    leash_ = std::make_unique<Leash>(std::move(leash), loop_, [this] {
+      say_("whoever started it has gone");
+      stopping_ = true;
+      vm_->kill();
+    });
+  }
   starting_ = std::make_shared<Report>();
   jobs_.push_back(std::make_unique<StartJob>(*vm_, starting_, PollLoop::now()));
   return {};
@@ -78,6 +102,7 @@ void Supervisor::turn() {
 void Supervisor::settle_jobs(Instant now) {
   for (const auto& job : jobs_) job->turn(now);
   const bool news = std::ranges::any_of(jobs_, [](const auto& job) { return job->report().has_lines(); });
+  vm_->agent().read_on(std::ranges::none_of(jobs_, [](const auto& job) { return job->report().is_full(); }));
   std::erase_if(jobs_, [](const auto& job) { return job->over(); });
   if (news) server_->wake();
 }

@@ -7,8 +7,9 @@
 //   POST /v1/attach      {"nic"?, "network"?}         a job
 //   POST /v1/detach      {"nic"?}                     a job
 //   POST /v1/stop        {"timeout_s"?}               a job
-//   POST /v1/save        {"snapshot"}                 a job
+//   POST /v1/save        {"snapshot"} or {"cache"}    a job
 //   POST /v1/screenshot  {"file"}                     a job
+//   POST /v1/agent       {"command", "timeout_s"?}    a job: the agent's command, of vnet-agent(8), without its id
 //
 // A job's answer is its report (job.hpp), a line of JSON each, as it comes; the last one has `done` or `failed`.
 // Without `nic` the only NIC is meant. Exclusive jobs wait for nobody: a second one is refused with 409.
@@ -61,9 +62,25 @@ class Supervisor final : private dgram::Watched {
   template <typename JobOf, typename... Arguments>
   http::Response begin(Arguments&&... arguments);
 
+  /// Whoever started us has closed the other end of a pipe: by going, or by ending in whatever way.
+  class Leash final : public dgram::Watched {
+   public:
+    Leash(dgram::Fd fd, PollLoop& loop, std::function<void()> slipped);
+    Leash(const Leash&) = delete;
+    Leash& operator=(const Leash&) = delete;
+    ~Leash() override;
+    void on_ready(bool readable, bool writable) override;
+
+   private:
+    dgram::Fd fd_;
+    PollLoop& loop_;
+    std::function<void()> slipped_;
+  };
+
   Say say_;
   SignalPipe signals_;
   PollLoop loop_;
+  std::unique_ptr<Leash> leash_;
   dgram::Fd lock_;
   std::unique_ptr<Vm> vm_;
   std::vector<std::unique_ptr<Job>> jobs_;

@@ -5,6 +5,8 @@
 #include <memory>
 #include <utility>
 
+#include "adapter/vm/agent_job.hpp"
+#include "adapter/vm/cache.hpp"
 #include "adapter/vm/save_job.hpp"
 #include "adapter/vm/supervisor.hpp"
 #include "packet/words.hpp"
@@ -16,6 +18,7 @@ namespace {
 class ReportBody final : public http::Body {
  public:
   explicit ReportBody(std::shared_ptr<Report> report) : report_(std::move(report)) {}
+  ~ReportBody() override { report_->abandon(); }
   More produce(std::string& out) override {
     while (const auto line = report_->take()) out += *line + "\n";
     return report_->over() ? More::no : More::wait;
@@ -66,6 +69,7 @@ Json Supervisor::view() {
                {"memory_mib", vm_->spec().memory_mib},
                {"cpus", vm_->spec().cpus},
                {"switch", vm_->line().path()},
+               {"agent", vm_->agent().heard()},
                {"nics", std::move(nics)}};
   return json;
 }
@@ -94,10 +98,16 @@ http::Response Supervisor::post(const std::string& verb, const Json& body) {
     return begin<StopJob>(patience, now);
   }
   if (!busy.empty()) return problem(409, "the VM is busy: " + busy);
+  if (verb == "save" && body.contains("cache")) return begin<SaveJob>(cache_entry(text_at(body, "cache")), now);
   if (verb == "save") {
     const std::string name = text_at(body, "snapshot");
     if (const std::string bad = vm_name_problem(name); !bad.empty()) return problem(400, "the snapshot's " + bad);
     return begin<SaveJob>(find_snapshot(name), now);
+  }
+  if (verb == "agent") {
+    const Json& command = member(body, "command");
+    if (!command.is_object()) return problem(400, found_expected("no command", "an object, such as {\"exec\": [...]}"));
+    return begin<AgentJob>(command, std::chrono::seconds{count_at(body, "timeout_s")}, now);
   }
   if (verb == "screenshot") return begin<ScreenshotJob>(text_at(body, "file"), now);
   if (verb != "attach" && verb != "detach") return problem(404, "there is no such thing here");

@@ -2,11 +2,15 @@
 
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <ctime>
 #include <utility>
 
+#include "adapter/base64.hpp"
 #include "adapter/commands.hpp"
 #include "adapter/printable.hpp"
 #include "adapter/vm/qemu_command.hpp"
@@ -17,18 +21,28 @@ namespace {
 /// A stream pair: ours first. QEMU sets what it gets to the mode that it wants.
 dgram::SystemResult<std::pair<dgram::Fd, dgram::Fd>> stream_pair() { return dgram::make_pair(SOCK_STREAM); }
 
+constexpr std::size_t kSeedBytes = 32;
+
+/// Seconds since 1970, with room for a thousand commands in each.
+std::int64_t first_agent_id() { return static_cast<std::int64_t>(std::time(nullptr)) * 1000; }
+
 }  // namespace
 
 dgram::SystemResult<std::unique_ptr<Vm>> Vm::start(VmStart how, PollLoop& loop, Say say,
                                                    std::function<void()> on_escape) {
   auto console = stream_pair();
   auto qmp = stream_pair();
-  if (!console || !qmp) return fail(console ? qmp.error() : console.error());
+  auto agent = stream_pair();
+  for (const auto* made : {&console, &qmp, &agent}) {
+    if (!*made) return fail(made->error());
+  }
   std::vector<std::pair<dgram::Fd, dgram::Fd>> pairs;
-  std::vector<int> inherited = {console->second.get(), qmp->second.get()};
+  std::vector<int> inherited = {console->second.get(), qmp->second.get(), agent->second.get()};
   QemuParts parts{.accel = how.accel,
                   .console_fd = console->second.get(),
                   .qmp_fd = qmp->second.get(),
+                  .agent_fd = agent->second.get(),
+                  .disk_files = how.disk_files,
                   .incoming = static_cast<bool>(how.state)};
   for (std::size_t i = 0; i < how.spec.nics.size(); ++i) {
     auto pair = dgram::make_pair(SOCK_DGRAM);
@@ -51,10 +65,12 @@ dgram::SystemResult<std::unique_ptr<Vm>> Vm::start(VmStart how, PollLoop& loop, 
   vm->qmp_ = std::make_unique<QmpClient>(std::move(qmp->first), loop, &PollLoop::now, *vm);
   vm->console_ = std::make_unique<Console>(std::move(console->first), vm->how_.folder.console(), vm->how_.foreground,
                                            loop, std::move(on_escape));
+  vm->agent_ = std::make_unique<AgentPort>(std::move(agent->first), loop, first_agent_id());
   for (std::size_t i = 0; i < pairs.size(); ++i) {
     vm->nics_.push_back(std::make_unique<NicPort>(
         i, vm->how_.spec.nics[i], std::move(pairs[i].first), vm->line_, *vm->qmp_, vm->say_,
-        [file = vm->how_.folder.added()](const std::string& name) { remember_line(file, name); }));
+        [file = vm->how_.folder.added()](const std::string& name) { remember_line(file, name); },
+        [owner = vm.get()] { owner->assign(); }));
   }
   return vm;
 }
@@ -103,14 +119,36 @@ Json Vm::switch_memory() {
   return all;
 }
 
+bool Vm::is_renamed() const {
+  for (std::size_t i = 0; i < how_.saved.macs.size() && i < how_.spec.nics.size(); ++i) {
+    if (how_.saved.macs[i] != how_.spec.nics[i].mac) return true;
+  }
+  return false;
+}
+
+Json Vm::awakening() const {
+  std::array<char, kSeedBytes> seed{};
+  if (::getentropy(seed.data(), seed.size()) != 0) say_("no random numbers for the guest");
+  timespec now{};
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  Json macs = Json::array();
+  for (std::size_t i = 0; i < how_.saved.macs.size() && i < how_.spec.nics.size(); ++i) {
+    const MacAddress mac = how_.spec.nics[i].mac.value_or(how_.saved.macs[i]);
+    if (mac != how_.saved.macs[i]) macs.push_back({how_.saved.macs[i].to_string(), mac.to_string()});
+  }
+  return {{"seed", to_base64({seed.data(), seed.size()})},
+          {"unix_ms", std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000},
+          {"macs", std::move(macs)}};
+}
+
 void Vm::restore_switch_memory() {
-  if (!how_.switch_memory.is_object()) return;
+  if (!how_.saved.switch_memory.is_object()) return;
   // Names may be others than when it was saved; the MAC addresses are not.
-  for (Json& one : how_.switch_memory["nics"]) {
+  for (Json& one : how_.saved.switch_memory["nics"]) {
     if (const NicPort* nic = find_nic(text_at(one, "mac"))) one["name"] = nic->nic().name;
     make_way_for_lease(one);
   }
-  const auto restored = line_.ask("POST", "/v1/restore", how_.switch_memory);
+  const auto restored = line_.ask("POST", "/v1/restore", how_.saved.switch_memory);
   if (!restored) return say_("the switch does not take back what it knew: " + printable(restored.error().text));
   for (const Json& one : member(*restored, "nics")) {
     if (const std::string lease = text_at(one, "lease"); lease != "restored" && lease != "none") {
@@ -169,6 +207,14 @@ void Vm::on_qmp_event(const std::string& name, const Json& data) {
   if (name == "RESUME") running_ = true;
   if (name == "STOP" || name == "SHUTDOWN") running_ = false;
   if (name == "MIGRATION") migration_ = text_at(data, "status");
+  if (name == "RESET") agent_->lost("the guest has begun anew");
+  if (name == "VSERPORT_CHANGE" && text_at(data, "id") == kAgentPortId) {
+    if (flag_at(data, "open")) {
+      agent_->ping();
+    } else {
+      agent_->lost("the agent has gone");
+    }
+  }
   if (name == "SHUTDOWN") say_("the guest has shut down (" + printable(text_at(data, "reason")) + ")");
 }
 
@@ -189,7 +235,18 @@ void Vm::on_switch_gone(const std::string& cause) {
 void Vm::on_nic_event(const Json& event) {
   NicPort* nic = find_nic(text_at(event, "nic"));
   if (nic == nullptr) nic = find_nic(text_at(event, "mac"));
-  if (nic != nullptr) nic->look(PollLoop::now());
+  if (nic == nullptr) return;
+  nic->look(PollLoop::now());
+  assign();
+}
+
+void Vm::assign() {
+  for (const auto& nic : nics_) {
+    if (!nic->passed()) continue;
+    const auto answer = line_.ask("POST", api_target({"nics", nic->nic().name, "assignment"}));
+    if (!answer || member(*answer, "assignment").is_null()) continue;
+    return agent_->assign(compact(member(*answer, "assignment")));
+  }
 }
 
 }  // namespace vnet::adapter

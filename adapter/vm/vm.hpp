@@ -11,11 +11,13 @@
 #include <vector>
 
 #include "adapter/poll_loop.hpp"
+#include "adapter/vm/agent_port.hpp"
 #include "adapter/vm/console.hpp"
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/nic_port.hpp"
 #include "adapter/vm/process.hpp"
 #include "adapter/vm/qmp.hpp"
+#include "adapter/vm/snapshot.hpp"
 #include "adapter/vm/spec.hpp"
 #include "adapter/vm/switch_line.hpp"
 
@@ -27,8 +29,10 @@ struct VmStart {
   std::string switch_path;  ///< vnetd's control socket
   std::string accel;
   bool foreground = false;
-  dgram::Fd state{};     ///< a saved one, to begin with
-  Json switch_memory{};  ///< what goes with it
+  dgram::Fd state{};  ///< a saved one, to begin with
+  SavedGuest saved{};
+  dgram::Fd leash{};                      ///< a pipe's end: the VM is ended when the other end closes
+  std::vector<std::string> disk_files{};  ///< of the spec's disks: themselves, or copies
 };
 
 class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
@@ -43,6 +47,7 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
   [[nodiscard]] const VmStart& how() const noexcept { return how_; }
   [[nodiscard]] QmpClient& qmp() noexcept { return *qmp_; }
   [[nodiscard]] SwitchLine& line() noexcept { return line_; }
+  [[nodiscard]] AgentPort& agent() noexcept { return *agent_; }
   [[nodiscard]] std::vector<std::unique_ptr<NicPort>>& nics() noexcept { return nics_; }
   [[nodiscard]] NicPort* find_nic(const std::string& name_or_mac);
   void say(const std::string& text) const { say_(text); }
@@ -58,6 +63,10 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
   /// A saved state is to be loaded, and has not been taken yet.
   [[nodiscard]] bool loading() const noexcept { return static_cast<bool>(how_.state); }
   [[nodiscard]] dgram::Fd take_state() noexcept { return std::move(how_.state); }
+  /// Some NIC has another MAC address than the one that the saved guest knows.
+  [[nodiscard]] bool is_renamed() const;
+  /// What the agent is told when the guest wakes from a saved state; see agent/wake.hpp.
+  [[nodiscard]] Json awakening() const;
   /// Has the switch remember what it did when the VM was saved. What it does not take, the guest asks for anew.
   void restore_switch_memory();
   /// QEMU has ended: the switch need not find out by itself that nobody is there.
@@ -83,6 +92,8 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
   Vm(VmStart how, PollLoop& loop, Say say)
       : how_(std::move(how)), say_(std::move(say)), line_(how_.switch_path, loop, *this) {}
 
+  /// Tells the agent the assignment of the first NIC that has one.
+  void assign();
   /// A NIC has one lease in a network; one that it was given since it was saved goes.
   void make_way_for_lease(Json& memory);
 
@@ -98,6 +109,7 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
   std::optional<Process> process_;
   std::unique_ptr<QmpClient> qmp_;
   std::unique_ptr<Console> console_;
+  std::unique_ptr<AgentPort> agent_;
   std::vector<std::unique_ptr<NicPort>> nics_;
   std::string ended_;
   std::string migration_;

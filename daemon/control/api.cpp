@@ -35,6 +35,7 @@ const std::vector<Api::Route>& Api::routes() {
       {"DELETE", "/v1/nics/{name}", &Api::delete_nic},
       {"POST", "/v1/nics/{name}/attach", &Api::post_attach},
       {"DELETE", "/v1/nics/{name}/attach", &Api::delete_attach, "Detach", false},
+      {"POST", "/v1/nics/{name}/assignment", &Api::post_assignment},
       {"GET", "/v1/services", &Api::get_services},
       {"GET", "/v1/services/{name}", &Api::get_service},
       {"PATCH", "/v1/services/{name}", &Api::patch_service, "ServiceChange"},

@@ -45,6 +45,8 @@ class Api {
     std::function<std::size_t()> control_clients;
     std::size_t max_control_clients = 0;
     const SystemSockets* sockets = nullptr;  ///< of egress; null: there is none
+    /// The assignment line of a NIC, its lease stored.
+    std::function<std::string(const MacAddress&)> assign{};
   };
 
   explicit Api(Parts parts);
@@ -81,6 +83,7 @@ class Api {
   http::Response delete_nic(Call& call);
   http::Response post_attach(Call& call);
   http::Response delete_attach(Call& call);
+  http::Response post_assignment(Call& call);
 
   http::Response get_services(Call& call);
   http::Response get_service(Call& call);

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "daemon/assign_protocol.hpp"
 #include "daemon/config_defaults.hpp"
 #include "daemon/config_read.hpp"
 #include "daemon/config_words.hpp"
@@ -121,6 +122,14 @@ http::Response Api::delete_attach(Call& call) {
   const std::string cause = cause_of(call);
   if (const auto detached = parts_.operations.detach(*port, cause); !detached) return problem(detached.error());
   return no_content();
+}
+
+/// Of whoever passes it on to the NIC's guest, such as a VM's supervisor by a serial port.
+http::Response Api::post_assignment(Call& call) {
+  auto port = find_nic(call.argument);
+  if (!port) return std::move(port.error());
+  const std::string line = parts_.assign(parts_.fabric.nic(*port).config.mac);
+  return answer({{"assignment", line == kAssignWait ? Json{} : Json::parse(line)}});
 }
 
 }  // namespace vnet::daemon

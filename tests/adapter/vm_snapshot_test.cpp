@@ -4,8 +4,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "adapter/vm/digest.hpp"
 #include "adapter/vm/folders.hpp"
-#include "adapter/vm/sha256.hpp"
 #include "adapter/vm/snapshot.hpp"
 
 namespace vnet::adapter {
@@ -16,26 +16,22 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-std::string digest_of(std::string_view text, std::size_t piece) {
-  Sha256 digest;
+std::string digest_in_pieces(std::string_view text, std::size_t piece) {
+  Digest digest;
   for (std::size_t at = 0; at < text.size(); at += piece) digest.add(text.substr(at, piece));
-  return digest.finish();
+  return digest.text();
 }
 
-TEST(Sha256, GivesWhatTheStandardSays) {
-  // FIPS 180-4's examples, and the million a's.
-  EXPECT_EQ(digest_of("", 1), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-  EXPECT_EQ(digest_of("abc", 3), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
-  EXPECT_EQ(digest_of("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1),
-            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
-  EXPECT_EQ(digest_of(std::string(1'000'000, 'a'), 4097),
-            "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+TEST(Digest, IsWhatXxhsumSays) {
+  EXPECT_EQ(digest_of(""), "99aa06d3014798d86001c324468d497f");
+  EXPECT_EQ(digest_of("abc"), "06b05ab6733a618578af5f94892f3950");
+  EXPECT_EQ(digest_in_pieces(std::string(300'000, 'a'), 4097), "72cdd349f0822318992858186c1e2e2a");
 }
 
-TEST(Sha256, ThePiecesDoNotMatter) {
-  const std::string text(257, 'x');
-  for (const std::size_t piece : {1U, 55U, 56U, 63U, 64U, 65U, 128U}) {
-    EXPECT_EQ(digest_of(text, piece), digest_of(text, 1000)) << piece;
+TEST(Digest, ThePiecesDoNotMatter) {
+  const std::string text(1025, 'x');
+  for (const std::size_t piece : {1U, 63U, 64U, 65U, 240U, 241U, 1024U}) {
+    EXPECT_EQ(digest_in_pieces(text, piece), digest_of(text)) << piece;
   }
 }
 
@@ -85,7 +81,8 @@ class SnapshotTest : public ::testing::Test {
     manifest_.kernel = mark("kernel");
     manifest_.qemu = mark("qemu");
     manifest_.qemu_version = "7.2.22";
-    manifest_.state_bytes = 5;
+    manifest_.state = {5, 0, digest_of("state")};
+    manifest_.agent = true;
     manifest_.switch_memory = {{"version", 1}, {"nics", Json::array()}};
   }
   ~SnapshotTest() override {
@@ -96,7 +93,7 @@ class SnapshotTest : public ::testing::Test {
   void write(const std::string& name, const std::string& text) { std::ofstream{folder_ / name} << text; }
   FileMark mark(const std::string& name) {
     FileMark made = look_at_file(folder_ / name).value();
-    made.sha256 = sha256_of_file(folder_ / name).value();
+    made.digest = digest_of_file(folder_ / name).value();
     return made;
   }
   /// As a save does it: beside its place, then renamed.
@@ -128,7 +125,7 @@ TEST_F(SnapshotTest, IsReadAsItWasWritten) {
 TEST_F(SnapshotTest, ASecondOneTakesThePlaceOfTheFirstWhole) {
   place("state");
   manifest_.created = "later";
-  place("other");
+  place("state");
   EXPECT_EQ(open_snapshot(find_snapshot("warm"))->created, "later");
   std::size_t entries = 0;
   for ([[maybe_unused]] const auto& entry : fs::directory_iterator{snapshot_root()}) ++entries;
@@ -138,6 +135,8 @@ TEST_F(SnapshotTest, ASecondOneTakesThePlaceOfTheFirstWhole) {
 TEST_F(SnapshotTest, WhatIsNotWholeOrNotTheSameIsRefused) {
   place("stat");
   EXPECT_THAT(problem(), HasSubstr("found 4 bytes, expected 5"));
+  place("stale");
+  EXPECT_THAT(problem(), HasSubstr("its state is damaged"));
   place("state");
   write("kernel", "the Kernel");
   EXPECT_THAT(problem(), HasSubstr("is not the one that it was saved with"));
@@ -147,10 +146,30 @@ TEST_F(SnapshotTest, WhatIsNotWholeOrNotTheSameIsRefused) {
   EXPECT_THAT(problem(), HasSubstr("QEMU 7.2.22"));
 }
 
+TEST_F(SnapshotTest, DisksOfTheGuestsOwnAreInItAndOthersMustBeTheSame) {
+  write("base", "never written");
+  write("disk0", "as it was");
+  manifest_.spec.disks = {{folder_ / "own", "raw"}, {folder_ / "base", "raw", true}};
+  place("state");
+  const Snapshot snapshot = find_snapshot("warm");
+  fs::copy(folder_ / "disk0", snapshot.disk(0));
+  manifest_.disks = {look_at_file(snapshot.disk(0)).value(), mark("base")};
+  ASSERT_TRUE(write_file(snapshot.manifest(), pretty(manifest_json(manifest_))).has_value());
+  EXPECT_THAT(problem(), IsEmpty());
+  const SavedGuest saved = saved_guest(snapshot, manifest_);
+  EXPECT_THAT(saved.disks, ::testing::ElementsAre(snapshot.disk(0), ""));
+  EXPECT_THAT(saved.macs, ::testing::ElementsAre(*manifest_.spec.nics[0].mac));
+  write("base", "written after all");
+  EXPECT_THAT(problem(), HasSubstr("the disk"));
+  write("base", "never written");
+  std::ofstream{snapshot.disk(0)} << "as it is";
+  EXPECT_THAT(problem(), HasSubstr("its disk is damaged"));
+}
+
 TEST_F(SnapshotTest, AManifestThatIsDamagedIsRefused) {
   place("state");
   const std::string good = pretty(manifest_json(manifest_));
-  for (const auto& [from, to] : {std::pair{"\"version\": 1", "\"version\": 2"},
+  for (const auto& [from, to] : {std::pair{"\"version\": 2", "\"version\": 1"},
                                  {"\"mac\"", "\"macaroni\""},
                                  {"\"kernel\": \"", "\"kernel\": 7, \"x\": \""},
                                  {"{", "["}}) {

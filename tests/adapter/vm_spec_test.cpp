@@ -80,13 +80,20 @@ TEST(VmSpec, AFileSaysTheSameAsItsOwnText) {
   VmSpec spec = spec_of({.name = "alice",
                          .kernel = "k",
                          .memory = "1G",
-                         .disks = {"d.qcow2,readonly"},
-                         .nics = {"network=home,mac=52:cc:cc:cc:cc:01,disconnected"},
+                         .image = "i.img",
+                         .disks = {"d.qcow2,readonly", "e.img,copy"},
+                         .nics = {"network=home,mac=52:cc:cc:cc:cc:01,disconnected,assign"},
                          .shares = {"src=s"},
                          .qemu_args = {"-device", "virtio-rng-pci"}});
   const auto read = read_vm_spec(pretty(vm_spec_json(spec)), "/elsewhere");
   ASSERT_TRUE(read.has_value()) << read.error();
   EXPECT_EQ(*read, spec);
+}
+
+TEST(VmSpec, AnImageIsTheFirstDiskAndCopied) {
+  const VmSpec spec = spec_of({.name = "a", .image = "/i.qcow2", .disks = {"/d"}});
+  EXPECT_THAT(spec.disks, ElementsAre(VmDisk{"/i.qcow2", "qcow2", false, true}, VmDisk{"/d", "raw"}));
+  EXPECT_THAT(problem_of({.name = "a", .disks = {"/d,copy,readonly"}}), HasSubstr("one of them at most"));
 }
 
 TEST(VmSpec, AFileMayHaveCommentsAndPathsAreRelativeToIt) {
@@ -127,25 +134,31 @@ TEST(QemuCommand, SaysWhatTheVmIsMadeOf) {
                                .nics = {"mac=52:cc:cc:cc:cc:01", "mac=52:cc:cc:cc:cc:02,model=e1000"},
                                .shares = {"/src=s"},
                                .qemu_args = {"-device", "virtio-rng-pci"}});
-  const auto words = qemu_command(spec, {.accel = "tcg", .console_fd = 5, .qmp_fd = 6, .nic_fds = {7, 8}});
+  const auto words = qemu_command(
+      spec,
+      {.accel = "tcg", .console_fd = 5, .qmp_fd = 6, .agent_fd = 9, .disk_files = {"/copies/0"}, .nic_fds = {7, 8}});
   EXPECT_EQ(words.front(), "qemu-system-x86_64");
   EXPECT_THAT(words, IsSupersetOf({"-S", "-nodefaults", "-no-user-config", "512M", "/k", "/i", "console=ttyS0 quiet",
                                    "dgram,id=net0,local.type=fd,local.str=7", "dgram,id=net1,local.type=fd,local.str=8",
                                    "virtio-net-pci,id=nic0,netdev=net0,mac=52:cc:cc:cc:cc:01,romfile=",
                                    "e1000,id=nic1,netdev=net1,mac=52:cc:cc:cc:cc:02,romfile=", "socket,id=console,fd=5",
-                                   "socket,id=qmp,fd=6", "local,path=/src,mount_tag=s,security_model=none"}));
+                                   "socket,id=qmp,fd=6", "socket,id=agent,fd=9",
+                                   "virtserialport,id=agent,bus=ports.0,chardev=agent,name=vnet.agent",
+                                   "if=none,id=disk0,file=/copies/0,format=qcow2", "vmgenid,guid=auto",
+                                   "local,path=/src,mount_tag=s,security_model=none"}));
   EXPECT_EQ(words.back(), "virtio-rng-pci") << "the user's words come last";
   EXPECT_THAT(words, ::testing::Not(::testing::Contains("-incoming")));
 }
 
 TEST(QemuCommand, ACommaInAFileNameIsDoubled) {
   VmSpec spec{.name = "a", .disks = {{"/a,b", "raw", true}}};
-  const auto words = qemu_command(spec, {.incoming = true});
+  const auto words = qemu_command(spec, {.disk_files = {"/a,b"}, .incoming = true});
   EXPECT_THAT(words, IsSupersetOf({"if=none,id=disk0,file=/a,,b,format=raw,readonly=on", "-incoming", "defer"}));
 }
 
 TEST(QemuCommand, KvmTakesTheHostsProcessor) {
-  const VmSpec spec{.name = "a", .kernel = "/k"};
+  const VmSpec spec{.name = "a", .kernel = "/k", .machine = "microvm"};
+  EXPECT_THAT(qemu_command(spec, {.accel = "kvm"}), ::testing::Not(::testing::Contains("vmgenid,guid=auto")));
   EXPECT_THAT(qemu_command(spec, {.accel = "kvm"}), IsSupersetOf({"kvm", "host"}));
 }
 

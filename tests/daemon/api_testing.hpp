@@ -6,6 +6,7 @@
 #include <string_view>
 #include <utility>
 
+#include "daemon/assign_protocol.hpp"
 #include "daemon/control/api.hpp"
 #include "http/url.hpp"
 #include "tests/daemon/operations_testing.hpp"
@@ -74,7 +75,8 @@ class ApiPlant : public Plant {
   std::size_t handed_over = 0;
   Api api{{fabric, hub, captures, forwards, operations, backlog, [this] { return moment(); },
            [this] { return reloaded; }, [this](dgram::Fd, const std::string&) { ++handed_over; },
-           [] { return http::ServerCounters{}; }, [] { return std::size_t{3}; }, 64}};
+           [] { return http::ServerCounters{}; }, [] { return std::size_t{3}; }, 64, nullptr,
+           [](const MacAddress&) { return std::string{kAssignWait}; }}};
 };
 
 }  // namespace vnet::daemon

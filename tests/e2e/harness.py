@@ -56,12 +56,18 @@ def cache_folder():
     return ROOT / 'build/e2e'
 
 
-def vm_image():
-    """The test VM's image; skips where none can run."""
+def static_agent():
+    """vnet-agent for a guest: under sanitizers it is a program of its own."""
+    sanitized = build_tree() / 'agent/vnet-agent-static'
+    return sanitized if sanitized.exists() else build_tree() / 'agent/vnet-agent'
+
+
+def vm_image(agent=False):
+    """The test VM's image, with vnet-agent if wanted; skips where none can run."""
     if reason := vm.missing():
         needs.skip(reason)
     try:
-        return image.make(cache_folder())
+        return image.make(cache_folder(), static_agent() if agent else None)
     except image.Missing as reason:
         needs.skip(str(reason))
 

@@ -76,6 +76,13 @@ class WholeDocument(Api):
         self.assertNotIn('ip', api.patch('/v1/nics/dave', {'ip': None}))
         self.assertEqual(api.post('/v1/nics', {'mac': DAVE})['name'], DAVE.replace(':', '-'))
 
+        self.assertEqual(api.post(f'/v1/nics/{DAVE}/assignment'), {'assignment': None})
+        api.patch(f'/v1/nics/{DAVE}', {'assign': 'ready'})
+        assigned = api.post(f'/v1/nics/{DAVE}/assignment')['assignment']
+        self.assertEqual((assigned['mac'], assigned['gw'], assigned['mask']), (DAVE, '192.168.127.1', '255.255.255.0'))
+        self.assertIn(assigned['ip'], [lease['ip'] for lease in api.get('/v1/leases', network='home')])
+        api.delete(f'/v1/leases/{assigned["ip"]}?network=home')
+
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         with ours, theirs:
             attached = api.post('/v1/nics/' + DAVE + '/attach', fds=[theirs.fileno()])

@@ -62,7 +62,7 @@ class Snapshots(harness.Case):
         manifest = self.manifest()
         self.assertEqual(manifest['vm']['nics'], [{'name': 'alice', 'model': 'virtio-net-pci', 'mac': ALICE, 'network': 'home'}])
         self.assertRegex(manifest['qemu_version'], r'^\d+\.\d+\.\d+')
-        self.assertEqual(len(manifest['kernel']['sha256']), 64)
+        self.assertEqual(len(manifest['kernel']['xxh3']), 32)
         self.assertEqual(manifest['switch_memory']['nics'][0]['lease']['ip'], self.lease['ip'])
         self.assertIn('warm', self.vms.vnet('vm', 'snapshots').stdout)
 

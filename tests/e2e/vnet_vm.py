@@ -34,10 +34,14 @@ class Machine:
         self._listener.settimeout(vm.BOOT_SECONDS)
         self.guest = None
 
-    def arguments(self, dhcp='carrier', memory=128):
-        image = harness.vm_image()
-        return ['--name', self.name, '--kernel', image.kernel, '--initrd', image.initrd, '--memory', str(memory),
-                '--append', f'{BOOT_FLAGS} vnet.hostname={self.name} vnet.dhcp={dhcp}',
+    def arguments(self, dhcp='carrier', memory=128, agent=None):
+        """`agent`: vnet-agent runs in the guest, and dials this address, 'IP:PORT' or ''; there is no shell then."""
+        image = harness.vm_image(agent=agent is not None)
+        made_of = ['--kernel', image.kernel, '--initrd', image.initrd, '--memory', str(memory)]
+        if agent is not None:
+            words = f'{BOOT_FLAGS} vnet.hostname=prepared vnet.agent=vnet.agent' + (f' vnet.dial={agent}' if agent else '')
+            return ['--name', self.name, *made_of, '--append', words]
+        return ['--name', self.name, *made_of, '--append', f'{BOOT_FLAGS} vnet.hostname={self.name} vnet.dhcp={dhcp}',
                 '--qemu-arg=-chardev', f'--qemu-arg=socket,id=shell,path={self.socket_path}',
                 '--qemu-arg=-serial', '--qemu-arg=chardev:shell', '--qemu-arg=-no-reboot']
 
@@ -103,7 +107,7 @@ class Vms:
         self.runtime = self.folder / 'run'
         self.runtime.mkdir(mode=0o700, exist_ok=True)
         self.environment = dict(os.environ, XDG_RUNTIME_DIR=str(self.runtime), XDG_STATE_HOME=str(self.folder / 'state'),
-                                VNET_CONTROL=str(control))
+                                XDG_CACHE_HOME=str(self.folder / 'cache'), VNET_CONTROL=str(control))
         self.machines = {}
         harness.Case.at_end(case, self.end)
         # They are nobody's children, so an interrupted test would leave them running, and a guest that runs is a load.
@@ -112,6 +116,10 @@ class Vms:
     def vnet(self, *words, check=True, timeout=90, **options):
         command = [harness.build_tree() / 'adapter/vnet', *words]
         return processes.run(command, timeout, check, env=self.environment, **options)
+
+    def begin(self, *words):
+        """`vnet`, as a processes.Child."""
+        return processes.Child([harness.build_tree() / 'adapter/vnet', *words], env=self.environment)
 
     def machine(self, name):
         if name not in self.machines:

@@ -2,7 +2,7 @@
 
 The kernel is the newest /boot/vmlinuz-*-cloud-amd64, or any other whose modules are installed, or VNET_KERNEL. Its
 virtio drivers may be modules; what is built in is left out. The initramfs holds busybox, those modules, /init and the
-DHCP script; it is kept in a cache folder under a name that is a digest of all that went into it, and appears there by
+DHCP script, and vnet-agent where a test wants it; it is kept in a cache folder under a name that is a digest of all that went into it, and appears there by
 rename, so that two test programs may make it at once.
 
 Not supported: other architectures than x86-64, kernels with a module compression that this machine cannot undo.
@@ -25,7 +25,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 # Each needs those before it. The order is the dependency order; insmod does not look it up.
 MODULES = (
     'virtio_ring', 'virtio', 'virtio_pci_legacy_dev', 'virtio_pci_modern_dev', 'virtio_pci',
-    'failover', 'net_failover', 'virtio_net',
+    'failover', 'net_failover', 'virtio_net', 'virtio_console', 'virtio_blk', 'inet_diag',
+    'tcp_diag',
 )
 DECOMPRESS = {'.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'], '.gz': ['gzip', '-dc']}
 
@@ -44,12 +45,14 @@ class Image:
         return self.kernel.name.removeprefix('vmlinuz-')
 
 
-def make(cache):
-    """The image, made in folder `cache` unless it is there already."""
+def make(cache, agent=None):
+    """The image, made in folder `cache` unless it is there already. `agent`: vnet-agent's file, to be in it."""
     if platform.machine() not in ('x86_64', 'AMD64'):
         raise Missing(f'the test VM is x86-64 only, and this machine is {platform.machine()}')
     kernel, modules = _kernel()
     files = dict(_files(modules))
+    if agent:
+        files['bin/vnet-agent'] = (0o100755, pathlib.Path(agent).read_bytes())
     digest = hashlib.sha256()
     for name, (mode, data) in sorted(files.items()):
         digest.update(b'%s %o %d\n' % (name.encode(), mode, len(data)) + data)

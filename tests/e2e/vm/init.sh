@@ -40,6 +40,12 @@ for nic in /sys/class/net/eth*; do
     -p "/run/udhcpc.${nic##*/}.pid" >"/run/udhcpc.${nic##*/}.log" 2>&1 &
 done
 
+# In the shell's place, where there is a second serial port of another kind: vnet.agent=NAME is its name,
+# vnet.dial=IP:PORT the test driver.
+agent=$(word agent)
+dial=$(word dial)
+[ -z "$agent" ] || exec vnet-agent --serial "$agent" ${dial:+--dial "$dial"} >/run/agent.log 2>&1
+
 stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1
 echo READY
