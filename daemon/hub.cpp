@@ -20,7 +20,7 @@ std::vector<std::string> Hub::describe() const {
   return lines;
 }
 
-Result<l2::PortId, DropReason> Hub::find_port(const dgram::Client& client, std::span<const ByteView> frames) const {
+Result<l2::PortId, DropReason> Hub::find_port(const dgram::Client& client, std::span<const ByteView> frames) {
   const Origin& origin = origins_.at(client.origin());
   if (origin.port != l2::kNoPort) {
     const network::Nic& nic = fabric_.nic(origin.port);
@@ -31,11 +31,23 @@ Result<l2::PortId, DropReason> Hub::find_port(const dgram::Client& client, std::
   DropReason reason = DropReason::runt;
   for (const ByteView frame : frames) {
     if (frame.size() < kEthernetHeaderSize) continue;
-    const auto port = fabric_.admit(MacAddress::load(frame.data() + MacAddress::kSize), origin.network, now_);
+    const MacAddress source = MacAddress::load(frame.data() + MacAddress::kSize);
+    release(source, client);
+    const auto port = fabric_.admit(source, origin.network, now_);
     if (port || port.error() != DropReason::source_group) return port;
     reason = port.error();
   }
   return fail(reason);
+}
+
+/// A hypervisor that was killed, or that has only closed its socket, leaves its file and says nothing. Who comes after
+/// it takes nothing from anybody, in whatever network, and is not to wait for the next probe.
+void Hub::release(const MacAddress& mac, const dgram::Client& newcomer) {
+  const l2::PortId port = fabric_.find(mac);
+  dgram::Client* const old = port == l2::kNoPort ? nullptr : client_of(port);
+  if (old == nullptr || !old->yields_to(newcomer)) return;
+  old->discard(DropReason::detached, *this);
+  unplug(*old, "the client's socket is gone");
 }
 
 bool Hub::plug_in(dgram::Client& client, std::span<const ByteView> frames) {

@@ -163,8 +163,8 @@ class Hub final : public dgram::Switchboard {
   void recall_shared(dgram::SharedPath& path, const KnownClient& known, bool same_socket);
   void reattach(dgram::Client& client, l2::PortId port);
 
-  [[nodiscard]] Result<l2::PortId, DropReason> find_port(const dgram::Client& client,
-                                                         std::span<const ByteView> frames) const;
+  [[nodiscard]] Result<l2::PortId, DropReason> find_port(const dgram::Client& client, std::span<const ByteView> frames);
+  void release(const MacAddress& mac, const dgram::Client& newcomer);
   [[nodiscard]] bool plug_in(dgram::Client& client, std::span<const ByteView> frames);
   void attach_client(dgram::Client& client, l2::PortId port);
   void unplug(dgram::Client& client, std::string_view cause);

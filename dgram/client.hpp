@@ -60,6 +60,10 @@ class Client {
   /// it sends.
   virtual void hang_up() = 0;
 
+  /// Whether the peer is gone, as far as that can be found out, now that `newcomer` says that it is the same NIC. May
+  /// be asked during a batch: one that is gone is reported after it, as after a send that fails.
+  [[nodiscard]] virtual bool yields_to(const Client& /*newcomer*/) { return false; }
+
   /// Where the peer is, for people.
   [[nodiscard]] const std::string& peer() const noexcept { return peer_; }
   /// The path at which the peer can be found again; empty: it cannot be.

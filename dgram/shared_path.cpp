@@ -61,6 +61,13 @@ class SharedPath::Peer final : public Client, public Watched {
     wait_if_backlogged();
   }
 
+  /// There is one socket at a path: a newcomer at ours is our successor, wherever it has connected itself to.
+  [[nodiscard]] bool yields_to(const Client& newcomer) override {
+    if (newcomer.remote() != peer() && choose_way()) return false;
+    owner_.mark_gone(*this);
+    return true;
+  }
+
   void pull() override { owner_.receive(kBatchesPerPull); }
   void hang_up() override { owner_.forget(peer()); }
   [[nodiscard]] std::string_view remote() const noexcept override { return peer(); }

@@ -10,7 +10,8 @@
 // (others get EPERM), so its frames go through the shared socket, of whose buffer each has a share: see ReadCredit.
 //
 // A client that never bound a path cannot be answered: its frames are refused, and that is said once. A client whose
-// path is gone or dead is dropped when a send fails, when its file is unlinked, or by a probe every kProbeInterval.
+// path is gone or dead is dropped when a send fails, when its file is unlinked, when another client says that it is the
+// same NIC, or by a probe every kProbeInterval.
 // Limit: kMaxClients; a further one is refused.
 #pragma once
 

@@ -62,6 +62,61 @@ TEST_F(HubTest, ANicThatShowsUpAtAnotherClientMovesThere) {
   EXPECT_THAT(before.receive(), IsEmpty());
 }
 
+TEST_F(HubTest, ANicIsNotTakenFromAClientThatIsThereByOneInAnotherNetwork) {
+  ASSERT_TRUE(hub.listen_dgram(folder / "other.sock", 1));
+  const Guest first{folder / "first"};
+  const Guest second{folder / "second"};
+  first.send_to(at, text(plain(mac(9), mac(2))));
+  turn();
+  second.send_to(folder / "other.sock", text(plain(mac(9), mac(2))));
+  turn();
+  EXPECT_EQ(nic(mac(2)).config.network, 0U);
+  EXPECT_EQ(nic(mac(2)).attachment.peer, folder / "first");
+  EXPECT_EQ(hub.door_drops()[DropReason::not_member], 1U);
+}
+
+TEST_F(HubTest, AClientThatWasKilledIsNoObstacleToItsSuccessorInAnotherNetwork) {
+  ASSERT_TRUE(hub.listen_dgram(folder / "other.sock", 1));
+  Guest before{folder / "before"};
+  before.send_to(at, text(plain(mac(9), mac(2))));
+  turn();
+  before.close();  // its file stays
+  const Guest after{folder / "after"};
+  after.send_to(folder / "other.sock", text(plain(mac(9), mac(2))));
+  turn();
+  EXPECT_EQ(nic(mac(2)).config.network, 1U);
+  EXPECT_EQ(nic(mac(2)).attachment.peer, folder / "after");
+  EXPECT_EQ(hub.door_drops().total(), 0U);
+}
+
+TEST_F(HubTest, AClientThatBindsItsPathAnewIsItsOwnSuccessorInAnotherNetwork) {
+  ASSERT_TRUE(hub.listen_dgram(folder / "other.sock", 1));
+  Guest before{folder / "same"};
+  ASSERT_EQ(before.connect(at), 0);
+  before.send(text(plain(mac(9), mac(2))));
+  turn();
+  before.quit();
+  const Guest after{folder / "same"};
+  ASSERT_EQ(after.connect(folder / "other.sock"), 0);
+  turn();  // a look at the path finds somebody, whom nobody but the other socket may ask
+  after.send(text(plain(mac(9), mac(2))));
+  turn();
+  EXPECT_EQ(nic(mac(2)).config.network, 1U);
+  EXPECT_EQ(nic(mac(2)).attachment.peer, folder / "same");
+  EXPECT_EQ(hub.door_drops().total(), 0U);
+}
+
+TEST_F(HubTest, SuccessorsOfClientsThatWereKilledAreNotTakenForTwoWithOneAddress) {
+  for (unsigned i = 0; i < 2 * network::Fabric::kMaxMoves; ++i) {
+    Guest each{folder / std::to_string(i)};
+    each.send_to(at, text(plain(mac(9), mac(1))));
+    turn(2ms);
+    EXPECT_EQ(nic(mac(1)).attachment.peer, folder / std::to_string(i));
+    each.close();
+  }
+  EXPECT_EQ(hub.door_drops().total(), 0U);
+}
+
 TEST_F(HubTest, TwoClientsWithOneAddressDoNotTakeItFromEachOtherForEver) {
   const Guest first{folder / "first"};
   const Guest second{folder / "second"};
