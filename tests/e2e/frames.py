@@ -61,6 +61,21 @@ def udp(source, source_port, destination, destination_port, payload):
     return ipv4(source, destination, 17, header[:6] + struct.pack('!H', sum_) + payload)
 
 
+def tcp(source, source_port, destination, destination_port, payload=b'', flags=0x10):
+    """A segment; its flags are ACK, or those given."""
+    pseudo = (ipaddress.ip_address(source).packed + ipaddress.ip_address(destination).packed
+              + struct.pack('!HH', 6, 20 + len(payload)))
+    header = struct.pack('!HHIIBBHHH', source_port, destination_port, 1, 0, 5 << 4, flags, 65535, 0, 0)
+    sum_ = checksum(pseudo + header + payload)
+    return ipv4(source, destination, 6, header[:16] + struct.pack('!H', sum_) + header[18:] + payload)
+
+
+def echo_request(source, destination, payload):
+    header = struct.pack('!BBHHH', 8, 0, 0, 1, 1)
+    sum_ = checksum(header + payload)
+    return ipv4(source, destination, 1, header[:2] + struct.pack('!H', sum_) + header[4:] + payload)
+
+
 def dhcp(mac, kind, xid, options=(), ciaddr='0.0.0.0'):
     """A broadcast client message (RFC 2131 section 2); `options` are (code, bytes)."""
     body = struct.pack('!BBBBIHH4s4s4s4s6s10x64x128xI', 1, 1, 6, 0, xid, 0, 0x8000,

@@ -26,6 +26,15 @@ class _Nic:
         self.send(frames.arp_request(self.mac, own_ip, ip))
         return self.receive_match(lambda frame: frames.arp_reply_from(frame, ip), timeout)
 
+    def ping(self, ip, own_ip, timeout=5):
+        """Whether `ip`, which must answer ARP, answers an echo request."""
+        mac = self.arp(ip, own_ip, timeout)
+        assert mac, f'nobody has {ip}'
+        text = os.urandom(16)
+        self.send(frames.ethernet(mac, self.mac, frames.ETHERTYPE_IPV4, frames.echo_request(own_ip, ip, text)))
+        return bool(self.receive_match(lambda frame: frame[23:24] == b'\1' and frame[34:35] == b'\0' and text in frame,
+                                       timeout))
+
     def dhcp(self, kind, xid, options=(), timeout=5, **fields):
         """Sends a DHCP message; the server's reply as frames.dhcp_reply() has it, or None."""
         self.send(frames.dhcp(self.mac, kind, xid, options, **fields))
@@ -79,8 +88,8 @@ def _until_permitted(action, timeout=2):
 
 
 class DgramNic(_Nic):
-    def __init__(self, switch_path, mac, path=None, connect=False, greeting=b''):
-        """Without `path` the socket stays unbound."""
+    def __init__(self, switch_path, mac, path=None, connect=False, greeting=b'', buffers=(1 << 20, 4 << 20)):
+        """Without `path` the socket stays unbound. `buffers`, to send and to receive, are for one that connects."""
         self.mac, self.path, self.switch_path = mac, path, str(switch_path)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.connected = connect
@@ -89,8 +98,8 @@ class DgramNic(_Nic):
                 os.unlink(path)
             self.socket.bind(str(path))
         if connect:
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
-            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            for option, size in zip((socket.SO_SNDBUF, socket.SO_RCVBUF), buffers):
+                self.socket.setsockopt(socket.SOL_SOCKET, option, size)
             _until_permitted(lambda: self.socket.connect(self.switch_path))
         if greeting:
             self.send(greeting)

@@ -23,5 +23,5 @@ class Install(harness.Case):
         for shell, file in completions.items():
             subprocess.run([shell, '-n', prefix / 'share' / file], check=True, timeout=20)
         self.assertTrue(list(prefix.glob('lib*/**/vnetConfig.cmake')), 'find_package(vnet) has nothing to find')
-        for page in ('man8/vnetd.8', 'man1/vnet.1', 'man5/vnet.json.5'):
+        for page in ('man8/vnetd.8', 'man8/vnet-agent.8', 'man1/vnet.1', 'man5/vnet.json.5', 'man7/vnet-attach.7'):
             self.assertIn('.Dd', (prefix / 'share/man' / page).read_text(encoding='utf-8'))

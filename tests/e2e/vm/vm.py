@@ -117,7 +117,8 @@ class Vm(Guest):
     """`netdev` is one of the functions' results above, or None for a VM without a NIC."""
 
     def __init__(self, name, image, folder, netdev, mac='52:cc:cc:cc:cc:01', memory_mib=128, dhcp=True, accel=None,
-                 pass_fds=()):
+                 pass_fds=(), launcher=(), extra=()):
+        """`launcher`: a command that runs the command behind it. `extra`: more words for QEMU."""
         shell, shell_end = socket.socketpair()
         super().__init__(name, shell)
         self.console_file = pathlib.Path(folder) / f'{name}.console'
@@ -134,6 +135,7 @@ class Vm(Guest):
         if netdev:
             command += ['-netdev', f'{netdev},id=net0',
                         '-device', f'virtio-net-pci,id=nic0,netdev=net0,mac={mac},romfile=']
+        command = [*launcher, *command, *extra]
         self.started = time.monotonic()
         self.child = processes.Child(command, pass_fds=(shell_end.fileno(), qmp_end.fileno(), *pass_fds))
         shell_end.close()
