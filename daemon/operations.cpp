@@ -259,6 +259,11 @@ bool Operations::restore_lease(std::size_t network, const dhcp::Lease& lease) {
   return true;
 }
 
+void Operations::restart_guest(l2::PortId port, std::vector<network::GuestConnection> believed) {
+  fabric().restart_guest(port, std::move(believed), parts_.clock().now);
+  parts_.hub.end_batch();
+}
+
 Outcome<void> Operations::put_record(std::size_t network, DnsRecord record) {
   Problems problems;
   // What no config file could have could not be read again after a restart.

@@ -115,6 +115,8 @@ class Operations {
   [[nodiscard]] Outcome<void> end_lease(std::size_t network, Ipv4Address ip);
   /// Gives a NIC its address back, as far as nobody else has it now.
   [[nodiscard]] bool restore_lease(std::size_t network, const dhcp::Lease& lease);
+  /// The NIC's guest is that of a snapshot from now on; see network::Fabric.
+  void restart_guest(l2::PortId port, std::vector<network::GuestConnection> believed);
 
   [[nodiscard]] Outcome<void> put_record(std::size_t network, DnsRecord record);
   /// False: there was none.

@@ -37,6 +37,13 @@ void DatagramCalls::close(FlowId id) {
   forwards_.erase(found);
 }
 
+void DatagramCalls::end_if(const std::function<bool(const IpAddress&)>& over) {
+  for (auto& [id, forward] : forwards_) {
+    if (!over(forward.guest.address)) continue;
+    while (!forward.calls.empty()) end_oldest(forward);
+  }
+}
+
 bool DatagramCalls::waits(FlowId id) const {
   const auto found = forwards_.find(id);
   return found != forwards_.end() && found->second.lost;

@@ -16,6 +16,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <memory>
 #include <optional>
@@ -58,6 +59,8 @@ class DatagramCalls {
   void open(FlowId id, const Endpoint& guest, std::unique_ptr<DatagramSocket> socket);
   /// Its calls end. One that was not opened is let pass.
   void close(FlowId id);
+  /// The calls end of all forwards to a guest's address of which `over` says so.
+  void end_if(const std::function<bool(const IpAddress& guest)>& over);
   [[nodiscard]] bool has(FlowId id) const { return forwards_.contains(id); }
   /// Datagrams are there, and it is not known where the guest is.
   [[nodiscard]] bool waits(FlowId id) const;

@@ -119,7 +119,10 @@ std::optional<EgressRefusal> Egress::take_tcp(const MacAddress& mac, const Packe
     return EgressRefusal{DropReason::blackhole};
   }
   if (service == nullptr) {
-    if (auto refused = judge(EgressProtocol::tcp, flow.local, flow.local_port)) return refused;
+    auto refused = judge(EgressProtocol::tcp, flow.local, flow.local_port);
+    // Of a connection that it believes in, an error is no reason for the guest to let go (RFC 1122, 4.2.3.9).
+    const bool told_by_reset = !opens && refused && refused->reason == DropReason::egress_denied && refused->answer;
+    if (refused && !told_by_reset) return refused;
   }
   if (!opens) {
     tcp_.refuse(flow, mac, *segment);
@@ -350,8 +353,9 @@ void Egress::reconfigure(const EgressConfig& config, const GuestPorts& ports) {
   });
 }
 
-void Egress::forget(const MacAddress& mac) {
-  tcp_.abort_if([&](const TcpSplice& splice) { return splice.guest() == mac; });
+void Egress::forget(const MacAddress& mac, bool tell) {
+  const auto is_its_own = [&](const TcpSplice& splice) { return splice.guest() == mac; };
+  tell ? tcp_.abort_if(is_its_own) : tcp_.vanish_if(is_its_own);
   datagrams_.drop_if([&](const DatagramView& view) { return view.mac == mac; });
   datagrams_.forget(mac);
   reassembler_.forget(mac);

@@ -137,8 +137,8 @@ class Egress final : private DatagramCalls::Guests {
   /// EgressShared has other services than `former`: flows to what leads elsewhere now, or nowhere, end; of a service
   /// that is down, without a word.
   void services_changed(const ServiceTargets& former);
-  /// The guest behind `mac` is gone: so are its flows.
-  void forget(const MacAddress& mac);
+  /// The guest behind `mac` is gone: so are its flows. A guest that is not told sees nothing of their end.
+  void forget(const MacAddress& mac, bool tell = true);
 
   [[nodiscard]] const EgressConfig& config() const noexcept { return config_; }
   [[nodiscard]] const TcpFlows& tcp() const noexcept { return tcp_; }

@@ -126,6 +126,10 @@ class TcpSplice {
   /// In TIME-WAIT: a successor's numbers must begin behind it.
   [[nodiscard]] std::uint32_t max_sequence() const noexcept { return out_.next(); }
 
+  /// The oldest number that the guest has not acknowledged, and the next one that it is to send.
+  [[nodiscard]] std::uint32_t unacknowledged() const noexcept { return out_.una(); }
+  [[nodiscard]] std::uint32_t expected() const noexcept { return in_.next(); }
+
   [[nodiscard]] std::uint64_t bytes_to_host() const noexcept { return bytes_to_host_; }
   [[nodiscard]] std::uint64_t bytes_to_guest() const noexcept { return bytes_to_guest_; }
   [[nodiscard]] std::uint64_t retransmitted() const noexcept { return out_.retransmitted(); }

@@ -127,6 +127,10 @@ class Translator {
   [[nodiscard]] std::size_t memory() const noexcept { return table_.memory(); }
   /// In no particular order.
   void each(const std::function<void(const MappingView&)>& see) const;
+  /// Who inside has the session of the outside endpoint `outside` with `remote`, for whom a packet from there would be.
+  /// Nothing: nobody has.
+  [[nodiscard]] std::optional<Endpoint> inside_of(NatProtocol protocol, const Endpoint& outside,
+                                                  const Endpoint& remote) const;
 
  private:
   enum class Way : std::uint8_t { untouched, stateless, tracked, ports };

@@ -163,6 +163,21 @@ Endpoint Translator::outside_of(const TranslationTable::Mapping& mapping) const 
   return {outward(inside).value_or(inside), mapping.inside_port};
 }
 
+std::optional<Endpoint> Translator::inside_of(NatProtocol protocol, const Endpoint& outside,
+                                              const Endpoint& remote) const {
+  const bool v6 = is_v6(outside);
+  if (way(v6) == Way::untouched) return outside;
+  if (way(v6) == Way::ports && !is_outside(outside.address)) return std::nullopt;
+  const auto inside = way(v6) == Way::ports ? std::optional{outside.address} : inward(outside.address);
+  if (!inside) return std::nullopt;
+  if (way(v6) == Way::stateless) return Endpoint{*inside, outside.port};
+  const Flow flow{protocol, v6, outside.port, pack(*inside), Peer{pack(remote.address), remote.port}};
+  const Id id = find_inbound(flow);
+  if (id == kNone || table_.find_session(id, flow.remote) == kNone) return std::nullopt;
+  const TranslationTable::Mapping& mapping = table_.mapping(id);
+  return Endpoint{unpack(mapping.inside, mapping.v6), mapping.inside_port};
+}
+
 void Translator::each(const std::function<void(const MappingView&)>& see) const {
   table_.each([&](Id, const TranslationTable::Mapping& mapping) {
     if (mapping.resting) return;

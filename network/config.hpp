@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "dhcp/server.hpp"
@@ -60,6 +61,12 @@ struct NetworkConfig {
   PortMappingProtocols port_mapping;
   std::vector<IpPrefix> blackhole;  ///< beyond the network: what goes there, or comes from there, vanishes
   l2::Impairments impair;           ///< of every NIC's link here, behind the NIC's own
+
+  /// Whether the address is of one of the network's prefixes.
+  [[nodiscard]] bool has_inside(const IpAddress& address) const noexcept {
+    if (const auto* const v4 = std::get_if<Ipv4Address>(&address)) return ipv4 && ipv4->contains(*v4);
+    return ipv6 && ipv6->contains(std::get<Ipv6Address>(address));
+  }
 };
 
 }  // namespace vnet::network

@@ -141,14 +141,21 @@ void Fabric::set_link(l2::PortId port, bool up, std::string_view cause, Instant 
 }
 
 void Fabric::set_live(l2::PortId port, bool live) {
-  auto& ports = network_of(at(port)).live;
+  Nic& nic = at(port);
+  auto& ports = network_of(nic).live;
   const auto found = std::ranges::find(ports, port);
-  if (live && found == ports.end()) ports.push_back(port);
-  if (!live && found != ports.end()) ports.erase(found);
+  if (live == (found != ports.end())) return;
+  if (live) {
+    ports.push_back(port);
+    if (nic.stale) begin_asking(nic);
+  } else {
+    ports.erase(found);
+    if (nic.stale) nic.stale->pause();
+  }
 }
 
 Instant Fabric::next_deadline() const {
-  Instant next = std::min({next_linger_check_, next_delayed_, internet_.next_deadline()});
+  Instant next = std::min({next_linger_check_, next_delayed_, next_stale_, internet_.next_deadline()});
   for (const auto& network : networks_) {
     if (!network) continue;
     next = std::min(next, network->gateway.next_deadline());
@@ -159,6 +166,7 @@ Instant Fabric::next_deadline() const {
 
 void Fabric::expire(Instant now) {
   if (now >= next_delayed_) expire_impaired(now);
+  if (now >= next_stale_) ask_guests(now);
   if (now >= internet_.next_deadline()) internet_.expire(now);
   for (const auto& network : networks_) {
     if (!network) continue;

@@ -30,6 +30,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -146,6 +147,14 @@ class Fabric {
   /// What a socket has to say; `end_host_events` follows after the last of those that came together.
   void on_host(nat::FlowId id, nat::HostEvents events, Instant now);
   void end_host_events(Instant now);
+
+  // Guests that are saved and restored; see network/stale_connections.hpp.
+
+  /// The TCP connections of guests with the gateways, the services and the world, by the NIC's MAC address.
+  void each_connection(const std::function<void(const MacAddress&, const GuestConnection&)>& see) const;
+  /// The guest behind a NIC is another from now on, that of a snapshot: what there is of its flows ends, and of what it
+  /// believes in it is told, as soon as it can be reached, that it is gone. It may fill `transmit()`.
+  void restart_guest(l2::PortId port, std::vector<GuestConnection> believed, Instant now);
 
   // The internet between the networks; see network/internet.hpp.
 
@@ -294,6 +303,11 @@ class Fabric {
   void succeed_egress(std::size_t number, Network& former, Network& fresh);
   void end_egress_batch(Network& network, Instant now);
 
+  [[nodiscard]] std::optional<MacAddress> owner_of(const Network& network, const IpAddress& address) const;
+  void remember_stale(l2::PortId port, std::vector<GuestConnection> connections);
+  void begin_asking(Nic& nic) noexcept;
+  void ask_guests(Instant now);
+
   void update_link(l2::PortId port, Instant now);
   void update_links(std::size_t network, Instant now);
   void drop_delayed(l2::PortId port, DropReason reason, Instant now);
@@ -328,6 +342,8 @@ class Fabric {
   l2::FrameStore delayed_;            ///< what waits in links, and what has left them in this batch
   std::vector<l2::PortId> impaired_;  ///< NICs whose links are
   Instant next_delayed_ = kNever;     ///< when the first of their frames is due, or before that
+  std::vector<l2::PortId> stale_;     ///< NICs whose guests are to be asked, and some that are so no more
+  Instant next_stale_ = kNever;       ///< when the first of them is, or before that
   FrameObserver* observer_ = nullptr;
   Instant next_linger_check_ = kNever;
 };

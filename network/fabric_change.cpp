@@ -138,6 +138,7 @@ void Fabric::leave(l2::PortId port, Instant now) {
   network.table.forget(port);
   network.guard.forget(at(port).config.mac);
   if (network.egress) network.egress->forget(at(port).config.mac);
+  at(port).stale.reset();  // elsewhere nothing of it would be answered from here
   end_link(port, now);
   for (const ByteView frame : transmit_.take_back(port)) sent(port, frame, DropReason::detached, now);
 }

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -31,6 +32,7 @@
 #include "network/port_mapper.hpp"
 #include "network/source_guard.hpp"
 #include "network/ssdp.hpp"
+#include "network/stale_connections.hpp"
 #include "network/tcp_endpoint.hpp"
 #include "network/token_bucket.hpp"
 #include "network/upnp_server.hpp"
@@ -111,6 +113,13 @@ class Gateway final : private TcpOutput {
   /// and with the IPv6 addresses of the NICs, which have been set here already. TCP connections, DNS queries on their
   /// way and the cache of the resolver are not taken over. A lease that does not fit any more ends.
   void succeed(Gateway& former, Instant now);
+
+  /// The gateway's own TCP connections with guests.
+  void each_connection(const std::function<void(const TcpConnection&)>& see) const;
+  /// Ends those with the guest behind `mac`, with a RST where it is to be told.
+  void end_connections(const MacAddress& mac, bool tell, Instant now);
+  /// Has the guest behind `mac` say what it knows of the connection, unless there is one between these ends.
+  void ask_about(const GuestConnection& connection, const MacAddress& mac);
 
   void on_upstream(std::uint64_t handle, ByteView bytes, Instant now) { dns_.on_upstream(handle, bytes, now, outbox_); }
   void on_upstream_error(std::uint64_t handle, Instant now) { dns_.on_upstream_error(handle, now, outbox_); }

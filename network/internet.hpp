@@ -67,6 +67,20 @@ class Internet final : private ServiceOutput, private TcpOutput {
   bool set_service_up(std::string_view name, bool up);
   void set_observer(FrameObserver* observer) noexcept { observer_ = observer; }
 
+  // Connections of guests with services.
+
+  /// Of TCP. Their remote ends are addresses on the internet: see `find_guest`.
+  void each_connection(const std::function<void(const TcpConnection&)>& see) const;
+  /// Ends those of which `over` says so, with a RST where the guest is to be told.
+  void end_connections(const std::function<bool(const TcpFlow&)>& over, bool tell, Instant now);
+  /// Whose a TCP connection is: for which guest a packet of `remote` to `at` would be, which are addresses on the
+  /// internet. Nothing: for nobody.
+  struct Place {
+    std::size_t network = 0;
+    nat::Endpoint guest;
+  };
+  [[nodiscard]] std::optional<Place> find_guest(nat::Endpoint at, const nat::Endpoint& remote) const;
+
   // Packets.
 
   /// What a guest sends beyond its network; the answer is for its sender. The packet is borrowed until `end_batch`.

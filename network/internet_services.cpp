@@ -101,6 +101,15 @@ bool Internet::set_service_up(std::string_view name, bool up) {
   return true;
 }
 
+void Internet::each_connection(const std::function<void(const TcpConnection&)>& see) const {
+  for (const auto& service : services_) service->host->tcp().for_each(see);
+}
+
+void Internet::end_connections(const std::function<bool(const TcpFlow&)>& over, bool tell, Instant now) {
+  now_ = now;
+  for (const auto& service : services_) service->host->end_if(over, tell, now);
+}
+
 std::optional<DropReason> Internet::serve(Service& service, Parcel& parcel, Instant now) {
   if (!service.up) return DropReason::service_down;
   if (targets_.serves(parcel.packet)) {

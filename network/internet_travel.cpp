@@ -28,11 +28,6 @@ bool vanishes(const Router& router, const IpAddress& address) noexcept {
   return std::ranges::any_of(router.blackhole, [&](const IpPrefix& prefix) { return contains(prefix, address); });
 }
 
-bool has_inside(const NetworkConfig& settings, const IpAddress& address) noexcept {
-  if (is_v4(address)) return settings.ipv4 && contains(*settings.ipv4, address);
-  return settings.ipv6 && contains(*settings.ipv6, address);
-}
-
 /// Addresses of the network's own that no packet from outside is delivered to.
 bool is_undeliverable(const NetworkConfig& settings, const IpAddress& address) noexcept {
   if (const auto* const v4 = std::get_if<Ipv4Address>(&address)) {
@@ -137,12 +132,12 @@ std::optional<nat::EgressRefusal> Internet::depart(Router& router, const MacAddr
   parcel->cut = cut;
   const IpAddress to = parcel->packet.destination();
   const NetworkConfig& settings = router.lan->settings();
-  if (!has_inside(settings, parcel->packet.source())) return nat::EgressRefusal{DropReason::source_foreign};
+  if (!settings.has_inside(parcel->packet.source())) return nat::EgressRefusal{DropReason::source_foreign};
   const nat::Egress* const egress = router.lan->way_out();
   const bool to_host = settings.host_alias == to || (egress != nullptr && egress->answers_call(parcel->packet));
   if (to_host) return to_egress(router, mac, packet, now);
   // Guests find each other themselves.
-  if (has_inside(settings, to) && router.inside.find(to) == nullptr) {
+  if (settings.has_inside(to) && router.inside.find(to) == nullptr) {
     return nat::EgressRefusal{DropReason::no_route, nat::unreachable(to, nat::kHostUnreachable)};
   }
   parcel->packet.decrement_hops();
@@ -167,7 +162,7 @@ bool Internet::from_egress(std::size_t network, ByteView frame, Instant now) {
   if (!parcel) return true;
   parcel->cut = true;  // a datagram of the host's may be of any size
   // What egress has for a guest's own address answers what never went through the translator: a call from the host.
-  if (has_inside(router.lan->settings(), to)) {
+  if (router.lan->settings().has_inside(to)) {
     put_frames(router, ethernet->destination(), *parcel);
   } else {
     (void)cross(*parcel, now);
@@ -181,7 +176,7 @@ std::optional<DropReason> Internet::travel(Router* realm, Parcel& parcel, Instan
   if (realm == nullptr) return cross(parcel, now);
   const IpAddress to = parcel.packet.destination();
   if (Router* const* const inner = realm->inside.find(to)) return come_in(**inner, parcel, now);
-  if (realm->lan != nullptr && has_inside(realm->lan->settings(), to)) return deliver(*realm, parcel, now);
+  if (realm->lan != nullptr && realm->lan->settings().has_inside(to)) return deliver(*realm, parcel, now);
   if (parcel.packet.hops() <= 1) {
     if (const auto source = inside_address(*realm, to)) {
       tell_from(realm, *source, time_exceeded(to, kInTransit), parcel.packet.bytes(), now);
@@ -226,9 +221,27 @@ std::optional<DropReason> Internet::come_in(Router& router, Parcel& parcel, Inst
   const IpAddress to = parcel.packet.destination();
   if (Router* const* const inner = router.inside.find(to)) return come_in(**inner, parcel, now);
   std::optional<DropReason> dropped = DropReason::no_route;
-  if (router.lan != nullptr && has_inside(router.lan->settings(), to)) dropped = deliver(router, parcel, now);
+  if (router.lan != nullptr && router.lan->settings().has_inside(to)) dropped = deliver(router, parcel, now);
   if (dropped) router.drops.add(*dropped);
   return dropped;
+}
+
+std::optional<Internet::Place> Internet::find_guest(nat::Endpoint at, const nat::Endpoint& remote) const {
+  const Target* const target = routes_.find(at.address);
+  const Router* router = target == nullptr ? nullptr : target->router;
+  for (unsigned trips = 0; router != nullptr && trips < kMaxTrips; ++trips) {
+    const auto inside = router->translator.inside_of(nat::NatProtocol::tcp, at, remote);
+    if (!inside) return std::nullopt;
+    at = *inside;
+    if (Router* const* const inner = router->inside.find(at.address)) {
+      router = *inner;
+    } else if (router->lan != nullptr && router->lan->settings().has_inside(at.address)) {
+      return Place{router->network, at};
+    } else {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
 }
 
 std::optional<DropReason> Internet::admit(Router& router, Parcel& parcel, Instant now) {

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "network/stale_connections.hpp"
 #include "packet/drop_reason.hpp"
 #include "packet/ip_address.hpp"
 #include "packet/mac_address.hpp"
@@ -79,6 +80,8 @@ struct Nic {
   std::size_t backlog_bytes = 0;
   /// Where its own impairments or its network's bite; null: nowhere.
   std::unique_ptr<l2::ImpairedLink> impaired;
+  /// What its guest believes in and does not know yet; null: nothing.
+  std::unique_ptr<StaleConnections> stale;
   Instant detached_at{};
   bool has_left = false;  ///< it was detached, and that has still to be forgotten what it was reached at
 

@@ -97,6 +97,8 @@ class TcpConnection {
   void resume(Instant now);
   void close(Instant now);
   void abort();
+  /// The same without a word to the guest, which is gone.
+  void vanish() noexcept { state_ = TcpState::closed; }
   /// Tells the handler, once, when the connection is over for it. Called by the server, outside of other callbacks.
   void notify_closed(Instant now);
 
@@ -104,6 +106,9 @@ class TcpConnection {
   [[nodiscard]] const TcpFlow& flow() const noexcept { return flow_; }
   /// One past the last number that we sent: a successor on the same flow must begin behind it.
   [[nodiscard]] std::uint32_t max_sequence() const noexcept { return sender_.max_sequence(); }
+  /// The oldest number that the guest has not acknowledged, and the next one that it is to send.
+  [[nodiscard]] std::uint32_t unacknowledged() const noexcept { return sender_.unacknowledged(); }
+  [[nodiscard]] std::uint32_t expected() const noexcept { return receiver_.next(); }
   /// In TIME-WAIT: whether this SYN begins a new connection on the same flow (RFC 9293, 3.10.7.4, MAY-2).
   [[nodiscard]] bool may_be_replaced_by(const TcpSegment& segment) const noexcept;
 

@@ -124,6 +124,18 @@ void TcpServer::expire(Instant now) {
   }
 }
 
+void TcpServer::end_if(const std::function<bool(const TcpFlow&)>& over, bool tell, Instant now) {
+  for (auto at = connections_.begin(); at != connections_.end();) {
+    const bool ends = over(at->second.flow());
+    if (ends) tell ? at->second.abort() : at->second.vanish();
+    at = ends ? settle(at, now) : std::next(at);
+  }
+}
+
+void TcpServer::for_each(const std::function<void(const TcpConnection&)>& see) const {
+  for (const auto& [id, connection] : connections_) see(connection);
+}
+
 TcpServer::Connections::iterator TcpServer::settle(Connections::iterator at, Instant now) {
   TcpConnection& connection = at->second;
   connection.notify_closed(now);

@@ -11,6 +11,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <map>
 #include <unordered_map>
@@ -67,6 +68,8 @@ class TcpServer {
   /// kNever with no connections. May be earlier than necessary, never later.
   [[nodiscard]] Instant next_deadline() const noexcept { return connections_.empty() ? kNever : deadline_; }
   void expire(Instant now);
+  /// Ends every connection of which `over` says so, with a RST where the guest is to be told.
+  void end_if(const std::function<bool(const TcpFlow&)>& over, bool tell, Instant now);
 
   // For handlers, in a callback or at any other time. An id whose connection is gone is ignored (`send`: false).
 
@@ -81,6 +84,8 @@ class TcpServer {
   /// A RST at once.
   void abort(ConnectionId id);
 
+  [[nodiscard]] bool contains(const TcpFlow& flow) const { return flows_.contains(flow); }
+  void for_each(const std::function<void(const TcpConnection&)>& see) const;
   [[nodiscard]] std::size_t connection_count() const noexcept { return connections_.size(); }
   [[nodiscard]] const TcpCounters& counters() const noexcept { return counters_; }
 

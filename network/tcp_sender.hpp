@@ -73,6 +73,7 @@ class TcpSender {
   /// The number for a segment without data: the newest that the peer's window lets it accept.
   [[nodiscard]] std::uint32_t bare_sequence() const noexcept;
   [[nodiscard]] std::uint32_t max_sequence() const noexcept { return max_; }
+  [[nodiscard]] std::uint32_t unacknowledged() const noexcept { return una_; }
 
  private:
   [[nodiscard]] std::size_t buffered() const noexcept { return buffer_.size() - begin_; }

@@ -1,9 +1,12 @@
 // /v1/snapshot and /v1/restore: what the switch remembers of NICs, as one document that somebody else keeps.
 //
 // A VM that is restored from a snapshot believes what it believed when it was saved: its name, its address, its
-// network. Restoring makes the switch believe it, too, as far as nothing else has taken that place meanwhile.
+// network. Restoring makes the switch believe it, too, as far as nothing else has taken that place meanwhile. It also
+// believes in its connections, which are gone: what is left of them ends, and the guest is told, for which the snapshot
+// lists them. Connections between guests are not in it: the switch does not know them.
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <unordered_map>
 #include <utility>
 
 #include "daemon/config_check_network.hpp"
@@ -12,11 +15,49 @@
 #include "daemon/control/api.hpp"
 #include "daemon/control/hex.hpp"
 #include "daemon/control/views.hpp"
+#include "daemon/json_format.hpp"
 
 namespace vnet::daemon {
 namespace {
 
 constexpr int kSnapshotVersion = 1;
+
+/// Of all NICs of one snapshot, so that it fits into a request.
+constexpr std::size_t kMaxConnections = network::StaleConnections::kMaxConnections;
+
+using ConnectionsByMac = std::unordered_map<MacAddress, std::vector<network::GuestConnection>>;
+
+ConnectionsByMac connections_of(const network::Fabric& fabric, const std::vector<l2::PortId>& ports) {
+  ConnectionsByMac by_mac;
+  for (const l2::PortId port : ports) by_mac[fabric.nic(port).config.mac];
+  fabric.each_connection([&](const MacAddress& mac, const network::GuestConnection& connection) {
+    const auto wanted = by_mac.find(mac);
+    if (wanted != by_mac.end() && wanted->second.size() < kMaxConnections) wanted->second.push_back(connection);
+  });
+  return by_mac;
+}
+
+Json connection_json(const network::GuestConnection& connection) {
+  return {{"guest", to_string(Endpoint{connection.guest.address, connection.guest.port})},
+          {"remote", to_string(Endpoint{connection.remote.address, connection.remote.port})},
+          {"sequence", connection.sequence},
+          {"acknowledgment", connection.acknowledgment}};
+}
+
+nat::Endpoint read_endpoint(const Json& text) {
+  const Endpoint endpoint = parse_endpoint(text.get_ref<const std::string&>()).value();
+  return {endpoint.address, endpoint.port};
+}
+
+std::vector<network::GuestConnection> read_connections(const Json& nic) {
+  std::vector<network::GuestConnection> connections;
+  for (const Json& object : nic.value("connections", Json::array())) {
+    connections.push_back({read_endpoint(object.at("guest")), read_endpoint(object.at("remote")),
+                           object.at("sequence").get<std::uint32_t>(),
+                           object.at("acknowledgment").get<std::uint32_t>()});
+  }
+  return connections;
+}
 
 Json remember(network::Fabric& fabric, l2::PortId port, Instant now) {
   const network::NicConfig& nic = fabric.nic(port).config;
@@ -72,7 +113,17 @@ http::Response Api::post_snapshot(Call& call) {
   }
   Json document = {{"version", kSnapshotVersion}, {"nics", Json::array()}};
   const Instant now = parts_.clock().now;
-  for (const l2::PortId port : ports) document["nics"].push_back(remember(parts_.fabric, port, now));
+  auto connections = connections_of(parts_.fabric, ports);
+  std::size_t room = kMaxConnections;
+  for (std::size_t i = 0; i < ports.size(); ++i) {
+    Json nic = remember(parts_.fabric, ports[i], now);
+    auto& own = connections[parts_.fabric.nic(ports[i]).config.mac];
+    // What some leave of their share is for those after them.
+    own.resize(std::min(own.size(), room / (ports.size() - i)));
+    room -= own.size();
+    for (const network::GuestConnection& connection : own) nic["connections"].push_back(connection_json(connection));
+    document["nics"].push_back(std::move(nic));
+  }
   return answer(document);
 }
 
@@ -146,6 +197,7 @@ http::Response Api::post_restore(Call& call) {
       const bool back = wanted && parts_.operations.restore_lease(*network, *wanted);
       lease = back ? "restored" : wanted->ip.to_string() + " is not free, or not of this network any more";
     }
+    parts_.operations.restart_guest(parts_.fabric.find(nic.mac), read_connections(object));
     restored.push_back({{"name", nic.name}, {"lease", lease}});
   }
   return answer({{"nics", std::move(restored)}});

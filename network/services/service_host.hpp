@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -32,6 +33,8 @@ class ServiceHost {
   TcpVerdict handle_tcp(const TcpFlow& flow, const TcpSegment& segment, Instant now);
   [[nodiscard]] Instant next_deadline() const noexcept { return tcp_.next_deadline(); }
   void expire(Instant now) { tcp_.expire(now); }
+  /// Ends the connections of which `over` says so, with a RST where their guest is to be told.
+  void end_if(const std::function<bool(const TcpFlow&)>& over, bool tell, Instant now) { tcp_.end_if(over, tell, now); }
 
   [[nodiscard]] const ServiceConfig& config() const noexcept { return config_; }
   [[nodiscard]] const TcpServer& tcp() const noexcept { return tcp_; }

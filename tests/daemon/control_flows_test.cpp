@@ -51,13 +51,16 @@ class FlowsTest : public testing::Test, protected WithHost, protected ApiPlant {
   }
   /// The guest's SYN.
   void connect(std::string_view guest, std::uint16_t from = 40'000) {
+    send_tcp(guest, from, {.sequence = 1000, .flags = TcpSegment::kSyn});
+  }
+  void send_tcp(std::string_view guest, std::uint16_t from, const TcpHeader& header) {
     Bytes segment;
     wire::put16(segment, from);
     wire::put16(segment, 443);
-    wire::put32(segment, 1000);
-    wire::put32(segment, 0);
+    wire::put32(segment, header.sequence);
+    wire::put32(segment, header.acknowledgment);
     wire::put8(segment, 0x50);
-    wire::put8(segment, TcpSegment::kSyn);
+    wire::put8(segment, header.flags);
     wire::put16(segment, 65'535);
     wire::put32(segment, 0);
     const wire::Way4 way = way_of(guest);
@@ -240,6 +243,66 @@ TEST_F(FlowsTest, AreCountedForPrometheus) {
     EXPECT_THAT(all, HasSubstr(line));
   }
   EXPECT_THAT(all, Not(HasSubstr("verdict=\"denied\""))) << "what did not occur has no sample";
+}
+
+// Snapshots.
+
+TEST_F(FlowsTest, ARestoredGuestHasNoFlowsAndIsAskedAboutThoseItHad) {
+  connect("alice");
+  connect("bob");
+  udp("alice", 50'000, "x");
+  const std::string snapshot = call("POST", "/v1/snapshot", R"({"nics": ["alice"]})").body;
+  const Json listed = Json::parse(snapshot).at("nics")[0].at("connections");
+  ASSERT_EQ(listed.size(), 1U);
+  EXPECT_EQ(listed[0].at("guest"), "10.0.0.50:40000");
+  EXPECT_EQ(listed[0].at("remote"), "203.0.113.7:443");
+  EXPECT_EQ(listed[0].at("acknowledgment"), 1001);
+  ASSERT_EQ(call("POST", "/v1/restore", snapshot).status, 200);
+  EXPECT_TRUE(host.tcp[0]->was_reset());
+  ASSERT_EQ(flows().size(), 1U);
+  EXPECT_EQ(flows()[0].at("nic"), "bob");
+  ASSERT_NE(nic("alice").stale, nullptr);
+  EXPECT_EQ(nic("alice").stale->size(), 1U);
+  EXPECT_EQ(nic("bob").stale, nullptr);
+}
+
+TEST_F(FlowsTest, NobodyIsAskedAboutTheConnectionsOfAnotherGuest) {
+  connect("bob");
+  Json snapshot = call("POST", "/v1/snapshot", R"({"nics": ["alice"]})").json();
+  EXPECT_FALSE(snapshot.at("nics")[0].contains("connections"));
+  snapshot["nics"][0]["connections"] = Json::parse(
+      R"([{"guest": "10.0.0.51:40000", "remote": "203.0.113.7:443", "sequence": 1, "acknowledgment": 1001}])");
+  (void)call("PATCH", "/v1/nics/bob", R"({"ip": "10.0.0.51"})");
+  ASSERT_EQ(call("POST", "/v1/restore", snapshot.dump()).status, 200);
+  EXPECT_FALSE(host.tcp[0]->was_reset());
+  EXPECT_EQ(nic("alice").stale, nullptr);
+  EXPECT_EQ(nic("bob").stale, nullptr);
+}
+
+TEST_F(FlowsTest, ASnapshotListsNoMoreConnectionsThanItsRestorationTakes) {
+  constexpr std::uint16_t kBatch = 600;
+  constexpr std::uint16_t kBatches = 7;
+  for (std::uint16_t batch = 0; batch < kBatches; ++batch) {
+    const auto first = static_cast<std::uint16_t>(10'000 + batch * kBatch);
+    for (std::uint16_t i = 0; i < kBatch; ++i) connect("alice", static_cast<std::uint16_t>(first + i));
+    std::vector<network::GuestConnection> made;
+    fabric.each_connection([&](const MacAddress&, const network::GuestConnection& connection) {
+      if (connection.guest.port >= first) made.push_back(connection);
+    });
+    // Those that are made do not count as half open.
+    for (const auto& each : made) send_tcp("alice", each.guest.port, {1001, each.sequence + 1, TcpSegment::kAck});
+  }
+  for (std::uint16_t i = 0; i < 3; ++i) connect("bob", static_cast<std::uint16_t>(20'000 + i));
+  const auto listed = [&](const std::string& nics) {
+    const Answer answer = call("POST", "/v1/snapshot", R"({"nics": [)" + nics + "]}");
+    EXPECT_LT(answer.body.size(), http::RequestLimits{}.max_body);
+    std::vector<std::size_t> counts;
+    for (const Json& nic : answer.json().at("nics")) counts.push_back(nic.at("connections").size());
+    return counts;
+  };
+  EXPECT_THAT(listed(R"("alice")"), ElementsAre(4096));
+  EXPECT_THAT(listed(R"("alice", "bob")"), ElementsAre(2048, 3));
+  EXPECT_THAT(listed(R"("bob", "alice")"), ElementsAre(3, 4093));
 }
 
 }  // namespace

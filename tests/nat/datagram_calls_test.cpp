@@ -156,6 +156,16 @@ TEST_F(Calls, AClosedForwardTakesItsCallsAndItsSocketAlong) {
   bench.expect_silence();
 }
 
+TEST_F(Calls, AGuestThatBeginsAnewHasNone) {
+  DatagramRemote& socket = open();
+  call(socket, kClient);
+  bench.egress.calls().end_if([](const IpAddress& guest) { return guest != kGuest.address; });
+  EXPECT_EQ(calls().size(), 1U);
+  bench.egress.calls().end_if([](const IpAddress& guest) { return guest == kGuest.address; });
+  EXPECT_EQ(calls().size(), 0U);
+  EXPECT_EQ(call(socket, kClient), kClient) << "the forward is there still";
+}
+
 TEST_F(Calls, ComeInWhereTheGuestMayNotGoOut) {
   EgressConfig config = Bench::lan();
   config.rules.enabled = false;

@@ -297,6 +297,36 @@ TEST_F(Reconfigure, AnotherWayOfIpv6LeavesIpv4Alone) {
   expect(2, true);
 }
 
+class Inside : public TranslatorTest {
+ protected:
+  std::optional<Endpoint> inside_of(const Endpoint& outside, const Endpoint& remote) const {
+    return subject->inside_of(NatProtocol::udp, outside, remote);
+  }
+};
+
+TEST_F(Inside, IsWhoeverHasTheSession) {
+  for (const NatPreset preset : {NatPreset::easy, NatPreset::hard, NatPreset::fullcone}) {
+    use(preset);
+    const Endpoint outside = map(kGuest, kServer);
+    EXPECT_EQ(inside_of(outside, kServer), kGuest);
+    EXPECT_EQ(inside_of(outside, kStranger), std::nullopt) << "let in or not, it is no session";
+    EXPECT_EQ(inside_of({kOther.address, outside.port}, kServer), std::nullopt);
+    EXPECT_EQ(subject->inside_of(NatProtocol::tcp, outside, kServer), std::nullopt);
+  }
+}
+
+TEST_F(Inside, WithoutPortsItIsTheAddress) {
+  EXPECT_EQ(map(kGuest6, kServer6), kGuest6);
+  EXPECT_EQ(inside_of(kGuest6, kServer6), kGuest6);
+  EXPECT_EQ(inside_of(kGuest6, kStranger6), std::nullopt);
+  use(NatPreset::none);
+  EXPECT_EQ(inside_of(kGuest, kServer), kGuest);
+  use(NatPreset::one2one);
+  EXPECT_EQ(inside_of({kOutside, 5000}, kServer), std::nullopt) << "it is nobody's yet";
+  const Endpoint outside = map(kGuest, kServer);
+  EXPECT_EQ(inside_of(outside, kServer), kGuest);
+}
+
 TEST_F(Reconfigure, TheSameAgainChangesNothing) {
   change(config_of(NatPreset::easy));
   expect(3, true);
