@@ -60,6 +60,17 @@ bool is_same_file(const std::string& path, const FileMark& mark) {
   return found->modified_ns == mark.modified_ns || digest_of_file(path) == mark.digest;
 }
 
+void limit_connections(Json& nics) {
+  std::size_t room = kMaxSavedConnections;
+  for (std::size_t i = 0; i < nics.size(); ++i) {
+    const auto own = nics[i].find("connections");
+    if (own == nics[i].end()) continue;
+    const std::size_t share = std::min(own->size(), room / (nics.size() - i));
+    own->erase(own->begin() + static_cast<std::ptrdiff_t>(share), own->end());
+    room -= share;
+  }
+}
+
 Json manifest_json(const Manifest& manifest) {
   Json disks = Json::array();
   for (const FileMark& disk : manifest.disks) disks.push_back(mark_json(disk));

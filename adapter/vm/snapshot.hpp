@@ -5,7 +5,8 @@
 //
 // QEMU loads a state into whatever machine it is given, and fails in the middle of it when that is another one. So the
 // manifest holds all that the machine's shape depends on, NICs first, and a restore compares before QEMU starts. It
-// also holds what the switch remembers of the NICs (POST /v1/snapshot), because the guest believes in its lease.
+// also holds what the switch remembers of the NICs (POST /v1/snapshot), because the guest believes in its lease, and in
+// connections that are gone when it is restored.
 //
 //                                       disk0 ...       those that the guest may write to, as they were
 //
@@ -30,6 +31,8 @@ namespace vnet::adapter {
 
 inline constexpr int kManifestVersion = 2;
 inline constexpr std::size_t kMaxManifest = 4 * 1024 * 1024;
+/// As many as the switch gives, and takes back, in one document.
+inline constexpr std::size_t kMaxSavedConnections = 4096;
 
 struct FileMark {
   std::uint64_t bytes = 0;
@@ -59,6 +62,10 @@ struct Manifest {
 
   bool operator==(const Manifest&) const = default;
 };
+
+/// Shortens the lists of connections among what the switch remembers of NICs, so that there are at most
+/// kMaxSavedConnections in all, of which each NIC has its share.
+void limit_connections(Json& nics);
 
 [[nodiscard]] Json manifest_json(const Manifest& manifest);
 [[nodiscard]] Read<Manifest> read_manifest(std::string_view text);

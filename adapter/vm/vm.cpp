@@ -18,20 +18,6 @@
 namespace vnet::adapter {
 namespace {
 
-/// Connections that are remembered of all NICs together: as many as the switch takes back in one document.
-constexpr std::size_t kMaxConnections = 4096;
-
-void limit_connections(Json& nics) {
-  std::size_t room = kMaxConnections;
-  for (std::size_t i = 0; i < nics.size(); ++i) {
-    const auto own = nics[i].find("connections");
-    if (own == nics[i].end()) continue;
-    const std::size_t share = std::min(own->size(), room / (nics.size() - i));
-    own->erase(own->begin() + static_cast<std::ptrdiff_t>(share), own->end());
-    room -= share;
-  }
-}
-
 /// A stream pair: ours first. QEMU sets what it gets to the mode that it wants.
 dgram::SystemResult<std::pair<dgram::Fd, dgram::Fd>> stream_pair() { return dgram::make_pair(SOCK_STREAM); }
 

@@ -67,6 +67,16 @@ TEST(NicDifference, NamesNetworksAndAMissingMacAddressAreNone) {
   EXPECT_THAT(nic_difference(saved, spec_with({VmNic{.name = "other", .network = "lab"}})), IsEmpty());
 }
 
+TEST(LimitConnections, GivesEachNicItsShareAndWhatTheOthersLeave) {
+  Json nics = Json::array({{{"connections", Json(std::size_t{3}, Json(0))}},
+                           Json::object(),
+                           {{"connections", Json(std::size_t{9000}, Json(0))}}});
+  limit_connections(nics);
+  EXPECT_EQ(nics[0]["connections"].size(), 3U);
+  EXPECT_FALSE(nics[1].contains("connections"));
+  EXPECT_EQ(nics[2]["connections"].size(), kMaxSavedConnections - 3);
+}
+
 class SnapshotTest : public ::testing::Test {
  protected:
   SnapshotTest() {

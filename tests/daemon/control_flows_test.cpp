@@ -296,8 +296,9 @@ TEST_F(FlowsTest, ASnapshotListsNoMoreConnectionsThanItsRestorationTakes) {
   const auto listed = [&](const std::string& nics) {
     const Answer answer = call("POST", "/v1/snapshot", R"({"nics": [)" + nics + "]}");
     EXPECT_LT(answer.body.size(), http::RequestLimits{}.max_body);
+    const Json snapshot = answer.json();
     std::vector<std::size_t> counts;
-    for (const Json& nic : answer.json().at("nics")) counts.push_back(nic.at("connections").size());
+    for (const Json& nic : snapshot.at("nics")) counts.push_back(nic.at("connections").size());
     return counts;
   };
   EXPECT_THAT(listed(R"("alice")"), ElementsAre(4096));

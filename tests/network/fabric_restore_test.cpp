@@ -321,10 +321,8 @@ class HomeRestore : public FabricRestore {
     config.egress = nat::EgressRules{};
     return config;
   }
-  /// She can be found there again.
   template <typename Address>
   void check(const Way<Address>& to, std::uint16_t port) {
-    // The router asks for a guest before it gives her anything.
     const std::uint32_t expected = connect(to, port);
     const auto believed = remembered();
     EXPECT_THAT(believed,
@@ -334,7 +332,7 @@ class HomeRestore : public FabricRestore {
     plug_in();
     expect_reset(to, port, expected);
   }
-  /// The gateway hears of her.
+  /// The gateway hears of her, so that the router need not ask for her.
   void introduce(const char* address) {
     const Ipv4Address own = ip4(address);
     sim.send(alice, arp({ArpPacket::kRequest, alice.mac, own, {}, ip4("192.168.1.1")}));
@@ -345,6 +343,13 @@ class HomeRestore : public FabricRestore {
 TEST_F(HomeRestore, AConnectionWithAServiceBehindTheRouter) {
   introduce("192.168.1.101");
   check(way<Ipv4Address>("192.168.1.101", "3.3.3.3"), 7);
+}
+
+TEST_F(HomeRestore, OneOverIpv6BehindTheFirewall) {
+  const auto to_router = way<Ipv6Address>("2001:db8:1::a11c:e", "2001:db8:1::1");
+  sim.send(alice, neighbor_advertisement(to_router, to_router.source, 0x60000000U));
+  alice.inbox.clear();
+  check(way<Ipv6Address>("2001:db8:1::a11c:e", "2052::3"), 7);
 }
 
 TEST_F(HomeRestore, AConnectionWithTheWorldBehindTheRouter) {
