@@ -4,8 +4,8 @@
 // What there is of a restored guest ends here at once, and whoever is at its other end sees that: the guest knows
 // nothing of it, or has other numbers. What the guest believes in, it is asked about; see stale_connections.hpp.
 //
-// A home's router keeps its mappings. What has ended behind them shortens their patience by its own reset (RFC 7857,
-// 2), and what else comes in for the guest, from guests of other homes, is better answered by the guest, who knows that
+// A home's router keeps its mappings: what has ended beyond it shortens its patience by its own reset (RFC 7857, 2),
+// and what else comes in for the guest, from guests of other homes, is better answered by the guest, who knows that
 // there is no such connection, than lost in the router.
 #include <algorithm>
 #include <utility>
@@ -70,9 +70,11 @@ void Fabric::restart_guest(l2::PortId port, std::vector<GuestConnection> believe
   Network& network = network_of(nic);
   const MacAddress& mac = nic.config.mac;
   const bool tell = nic.is_live();
+  // Beyond a router the guest is told in any case: the routers on the way are to see it.
+  const bool tell_routers = tell || network.config.wan;
   const auto is_its_own = [&](const IpAddress& address) { return owner_of(network, address) == mac; };
   if (network.egress) {
-    network.egress->forget(mac, tell);
+    network.egress->forget(mac, tell_routers);
     network.egress->calls().end_if(is_its_own);
   }
   network.gateway.end_connections(mac, tell, now);
@@ -81,7 +83,7 @@ void Fabric::restart_guest(l2::PortId port, std::vector<GuestConnection> believe
         const auto place = internet_.find_guest(guest_of(flow), remote_of(flow));
         return place && place->network == network.number && is_its_own(place->guest.address);
       },
-      tell, now);
+      tell_routers, now);
   // Nobody is asked about what is another guest's.
   std::erase_if(believed, [&](const GuestConnection& connection) {
     const IpAddress& address = connection.guest.address;

@@ -28,6 +28,10 @@ bool vanishes(const Router& router, const IpAddress& address) noexcept {
   return std::ranges::any_of(router.blackhole, [&](const IpPrefix& prefix) { return contains(prefix, address); });
 }
 
+bool is_reset(const PacketEditor& packet) noexcept {
+  return packet.kind() == PacketEditor::Kind::tcp && (packet.tcp_flags() & TcpSegment::kRst) != 0;
+}
+
 /// Addresses of the network's own that no packet from outside is delivered to.
 bool is_undeliverable(const NetworkConfig& settings, const IpAddress& address) noexcept {
   if (const auto* const v4 = std::get_if<Ipv4Address>(&address)) {
@@ -297,9 +301,11 @@ std::optional<DropReason> Internet::deliver(Router& router, Parcel& parcel, Inst
   }
   if (const auto station = router.lan->station(to)) {
     put_frames(router, *station, parcel);
-  } else {
-    hold(router, parcel, now);
+    return std::nullopt;
   }
+  // Whoever has lost its connection and its place in the network is not looked for.
+  if (is_reset(parcel.packet)) return DropReason::unresolved;
+  hold(router, parcel, now);
   return std::nullopt;
 }
 

@@ -352,6 +352,19 @@ TEST_F(HomeRestore, OneOverIpv6BehindTheFirewall) {
   check(way<Ipv6Address>("2001:db8:1::a11c:e", "2052::3"), 7);
 }
 
+TEST_F(HomeRestore, TheRouterHasSeenTheEndOfWhatTheGuestDoesNotKnow) {
+  introduce("192.168.1.101");
+  connect(way<Ipv4Address>("192.168.1.101", "3.3.3.3"), 7);
+  connect(way<Ipv4Address>("192.168.1.101", "198.51.100.7"), 80);
+  const nat::Translator& router = sim.fabric.internet().router(0)->translator;
+  EXPECT_EQ(router.sessions(), 2U);
+  restore({});
+  EXPECT_FALSE(sim.fabric.internet().router(0)->touched);
+  EXPECT_THAT(sim.fabric.internet().router(0)->held, IsEmpty());
+  sim.pass(router.config().behavior.tcp_transitory_timeout);
+  EXPECT_EQ(router.sessions(), 0U);
+}
+
 TEST_F(HomeRestore, AConnectionWithTheWorldBehindTheRouter) {
   introduce("192.168.1.101");
   check(way<Ipv4Address>("192.168.1.101", "198.51.100.7"), 80);
