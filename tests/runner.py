@@ -4,7 +4,7 @@
     runner.py FILE...            runs them with unittest, a line per test
     runner.py --sum FOLDER       reads every result in FOLDER; the last line is `N passed, N failed, N skipped`
 
-A result is a JUnit file from ctest (*.xml) or lines `passed failed skipped` of numbers (*.counts). Test files write the
+A result is a file from GoogleTest (*.xml) or lines `passed failed skipped` of numbers (*.counts). Test files write the
 second kind, appended, when VNET_RESULTS names a folder. Exit code: 0 all well, 1 a failure, 77 all skipped.
 """
 
@@ -81,13 +81,13 @@ def sum_up(folder):
                 passed, failed, skipped = passed + counts[0], failed + counts[1], skipped + counts[2]
         elif file.suffix == '.xml':
             for case in xml.parse(file).getroot().iter('testcase'):
-                # ctest: run = passed, fail = failed, notrun = skipped by the test itself, disabled
-                status = case.get('status')
-                passed += status == 'run'
-                failed += status == 'fail'
-                skipped += status not in ('run', 'fail')
-                if status == 'fail':
-                    print(f'FAILED {case.get("name")}')
+                bad = case.find('failure') is not None
+                ran = case.get('result') == 'completed'  # the others were skipped by themselves, or disabled
+                passed += ran and not bad
+                failed += bad
+                skipped += not ran and not bad
+                if bad:
+                    print(f'FAILED {file.stem} {case.get("classname")}.{case.get("name")}')
     print(f'{passed} passed, {failed} failed, {skipped} skipped')
     return 1 if failed or not passed else 0
 

@@ -91,10 +91,11 @@ TEST_F(MappingsTest, ACarriersAreThereToo) {
 TEST_F(MappingsTest, AnAnswerIsCutAndSaysSo) {
   for (std::uint16_t from = 1000; from < 1500; ++from) udp("alice", from, "2.1.1.2", 53);
   const Answer all = call("GET", "/v1/nat/mappings");
-  EXPECT_EQ(all.json().at("mappings").size(), 500U);
+  const Json listed = all.json().at("mappings");
+  EXPECT_EQ(listed.size(), 500U);
   EXPECT_LT(all.largest_piece, 32U * 1024);
   for (std::size_t i = 0; i < 500; ++i) {
-    EXPECT_EQ(all.json().at("mappings").at(i).at("outside"), "2.1.1.1:" + std::to_string(1000 + i)) << "in order";
+    EXPECT_EQ(listed.at(i).at("outside"), "2.1.1.1:" + std::to_string(1000 + i)) << "in order";
   }
   const Json cut = mappings("?limit=10");
   EXPECT_EQ(cut.at("total"), 500);

@@ -92,12 +92,14 @@ class StreamGuest {
     }
     closed = size == 0;
     std::vector<std::string> result;
-    while (bytes_.size() >= 4) {
-      const std::size_t length = load_be<std::uint32_t>(as_bytes(bytes_).data());
-      if (bytes_.size() < 4 + length) break;
-      result.push_back(bytes_.substr(4, length));
-      bytes_.erase(0, 4 + length);
+    std::string_view rest = bytes_;
+    while (rest.size() >= 4) {
+      const std::size_t length = load_be<std::uint32_t>(as_bytes(rest).data());
+      if (rest.size() < 4 + length) break;
+      result.emplace_back(rest.substr(4, length));
+      rest.remove_prefix(4 + length);
     }
+    bytes_ = std::string{rest};
     return result;
   }
   bool closed = false;
