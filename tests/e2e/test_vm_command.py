@@ -179,6 +179,28 @@ class Ends(harness.Case):
         alice.vnet('rm')
         self.assertIsNone(alice.view())
 
+    def test_stop_is_answered_when_the_guest_has_shut_down_by_itself(self):
+        alice = self.vms.start('alice')
+        alice.guest.check('until ls -l /proc/$(pidof acpid)/fd 2>&1 | grep -q /dev/input/event; do usleep 10000; done')
+        started = time.monotonic()
+        said = alice.vnet('stop', '--timeout', '60').stdout.strip().splitlines()
+        took = time.monotonic() - started
+        print(f'asked to shut down, the guest took {took:.2f} s', flush=True)
+        self.assertEqual(said[-1], 'alice: shut down')
+        self.assertLess(took, 20)
+        self.assertEqual(alice.view()['state'], 'ended')
+        self.assertRegex(self.vms.vnet('vm', 'list').stdout, r'alice +ended')
+        self.assertIn('the guest has shut down (guest-shutdown)', alice.vnet('logs', '--supervisor').stdout)
+
+    def test_a_guest_that_does_not_listen_is_ended_when_its_time_is_over(self):
+        alice = self.vms.start('alice', acpid='off')
+        started = time.monotonic()
+        said = alice.vnet('stop', '--timeout', '2').stdout.strip().splitlines()
+        self.assertGreaterEqual(time.monotonic() - started, 2)
+        self.assertEqual(said[-1], 'alice: ended')
+        self.assertIn('the guest did not shut down in time', ' '.join(said))
+        self.assertEqual(alice.view()['state'], 'ended')
+
     def test_it_starts_again_under_its_name_alone(self):
         alice = self.vms.start('alice', boot=False)
         self.assertEqual(alice.vnet('stop', '--timeout', '0').stdout.strip().splitlines()[-1], 'alice: ended')

@@ -34,14 +34,15 @@ class Machine:
         self._listener.settimeout(vm.BOOT_SECONDS)
         self.guest = None
 
-    def arguments(self, dhcp='carrier', memory=128, agent=None):
+    def arguments(self, dhcp='carrier', memory=128, acpid='on', agent=None):
         """`agent`: vnet-agent runs in the guest, and dials this address, 'IP:PORT' or ''; there is no shell then."""
         image = harness.vm_image(agent=agent is not None)
         made_of = ['--kernel', image.kernel, '--initrd', image.initrd, '--memory', str(memory)]
         if agent is not None:
             words = f'{BOOT_FLAGS} vnet.hostname=prepared vnet.agent=vnet.agent' + (f' vnet.dial={agent}' if agent else '')
             return ['--name', self.name, *made_of, '--append', words]
-        return ['--name', self.name, *made_of, '--append', f'{BOOT_FLAGS} vnet.hostname={self.name} vnet.dhcp={dhcp}',
+        return ['--name', self.name, *made_of,
+                '--append', f'{BOOT_FLAGS} vnet.hostname={self.name} vnet.dhcp={dhcp} vnet.acpid={acpid}',
                 '--qemu-arg=-chardev', f'--qemu-arg=socket,id=shell,path={self.socket_path}',
                 '--qemu-arg=-serial', '--qemu-arg=chardev:shell', '--qemu-arg=-no-reboot']
 

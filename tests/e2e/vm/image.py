@@ -28,6 +28,7 @@ MODULES = (
     'failover', 'net_failover', 'virtio_net', 'virtio_console', 'virtio_blk', 'inet_diag',
     'tcp_diag',
 )
+BUTTON_MODULES = ('button', 'evdev')  # the power button, and how acpid reads it; init.sh loads them when it has booted
 DECOMPRESS = {'.xz': ['xz', '-dc'], '.zst': ['zstd', '-dc'], '.gz': ['gzip', '-dc']}
 
 
@@ -80,7 +81,7 @@ def _kernel():
             found = {}
             for module in glob.glob(folder + '/**/*.ko*', recursive=True):
                 name = os.path.basename(module).split('.')[0].replace('-', '_')
-                if name in MODULES:
+                if name in MODULES + BUTTON_MODULES:
                     found[name] = pathlib.Path(module)
             return pathlib.Path(path), found
     raise Missing('no readable /boot/vmlinuz-* with modules in /lib/modules (package linux-image-cloud-amd64)')
@@ -100,10 +101,11 @@ def _files(modules):
         if applet != 'busybox':
             yield 'bin/' + applet, (0o120777, b'busybox')
     order = [name for name in MODULES if name in modules]
-    for name in order:
+    for name in sorted(modules):
         yield f'modules/{name}.ko', (0o100644, _read_module(modules[name]))
     yield 'modules/order', (0o100644, ''.join(f'{name}.ko\n' for name in order).encode())
     yield 'init', (0o100755, (HERE / 'init.sh').read_bytes())
+    yield 'etc/acpi/PWRF/00000080', (0o100755, b'#!/bin/sh\npoweroff -f\n')  # what acpid runs for the power button
     yield 'etc/udhcpc.sh', (0o100755, (HERE / 'udhcpc.sh').read_bytes())
 
 
@@ -127,7 +129,8 @@ def _cpio(files):
         out.write(b'\0' * (-out.tell() % 4) + data)
         out.write(b'\0' * (-out.tell() % 4))
 
-    folders = {'dev', 'proc', 'sys', 'run', 'tmp', 'etc'} | {os.path.dirname(name) for name in files} - {''}
+    folders = {'dev', 'proc', 'sys', 'run', 'tmp'}
+    folders |= {str(folder) for name in files for folder in pathlib.PurePath(name).parents} - {'.'}
     entries = [(name, 0o040755, b'') for name in sorted(folders)]
     entries += [(name, mode, data) for name, (mode, data) in files.items()]
     for number, (name, mode, data) in enumerate(entries, 1):

@@ -49,6 +49,12 @@ dial=$(word dial)
 stty -F /dev/ttyS1 raw -echo
 exec </dev/ttyS1 >/dev/ttyS1
 echo READY
+# Shuts down when the power button is pressed; with vnet.acpid=off the guest is one that does not listen.
+{
+  insmod /modules/button.ko
+  insmod /modules/evdev.ko
+  [ "$(word acpid)" = off ] || acpid -d
+} >/run/acpid.log 2>&1 &
 while true; do
   # Not by the shell's own `read`: busybox's forgets the half of a line that it has when a child of the shell ends, and
   # whatever is left behind in here becomes a child of PID 1.
