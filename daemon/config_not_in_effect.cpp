@@ -1,19 +1,12 @@
 #include "daemon/config_not_in_effect.hpp"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 
 namespace vnet::daemon {
 namespace {
 
-/// Whether the value says what holds without it.
-bool asks_for_nothing(const Json& value) {
-  if (value.is_string()) return value == "none" || value == "wait";
-  if (value.is_boolean()) return !value.get<bool>();
-  if (value.is_number()) return value == 0;
-  if (value.is_object() && value.contains("enabled") && asks_for_nothing(value.at("enabled"))) return true;
-  return std::ranges::all_of(value, asks_for_nothing);
-}
+/// Whether `nat`, or a member of it, says what holds without it.
+bool asks_for_nothing(const Json& value) { return value == "none" || value == false; }
 
 /// A NAT needs outside addresses, which a running network may be given later; until then its times are in effect alone,
 /// which are those of egress, too.
