@@ -59,7 +59,8 @@ dgram::Fd HostDatagram::open_udp(int family) noexcept {
   return fd;
 }
 
-/// Prepares those up to the first that may not be sent at all.
+/// Prepares those up to the first that may not be sent at all, as to an unspecified address, which the system would
+/// take for its own loopback.
 void HostDatagram::prepare(std::span<const nat::OutDatagram> datagrams, OutgoingDatagrams::Trains trains) const {
   OutgoingDatagrams& out = room_.outgoing();
   out.clear();

@@ -70,6 +70,7 @@ SystemSockets::Connected SystemSockets::connect_to_service(nat::FlowId id, const
 }
 
 SystemSockets::Connected SystemSockets::connect_inet(nat::FlowId id, const nat::Endpoint& to, ByteView preamble) {
+  // The system would take it for its own loopback.
   if (is_unspecified(to.address)) return fail(HostError::net_unreachable);
   if (!has_room()) return fail(refuse(EMFILE));
   const SocketAddress address{to.address, to.port};

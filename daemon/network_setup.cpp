@@ -70,9 +70,8 @@ std::vector<IpAddress> host_addresses() {
 }
 
 nat::EgressRule exactly(const IpAddress& address, std::uint16_t port) {
-  const IpPrefix prefix = std::holds_alternative<Ipv4Address>(address)
-                              ? IpPrefix{Ipv4Prefix{std::get<Ipv4Address>(address), 32}}
-                              : IpPrefix{Ipv6Prefix{std::get<Ipv6Address>(address), 128}};
+  const IpPrefix prefix = is_v4(address) ? IpPrefix{Ipv4Prefix{std::get<Ipv4Address>(address), 32}}
+                                         : IpPrefix{Ipv6Prefix{std::get<Ipv6Address>(address), 128}};
   return {prefix, nat::EgressProtocol::tcp, {{port, port}}};
 }
 

@@ -18,13 +18,7 @@ T read_as(const sockaddr_storage& storage) noexcept {
 
 }  // namespace
 
-int family_of(const IpAddress& address) noexcept {
-  return std::holds_alternative<Ipv4Address>(address) ? AF_INET : AF_INET6;
-}
-
-bool is_unspecified(const IpAddress& address) noexcept {
-  return std::visit([](const auto& one) { return one.is_unspecified(); }, address);
-}
+int family_of(const IpAddress& address) noexcept { return is_v4(address) ? AF_INET : AF_INET6; }
 
 SocketAddress::SocketAddress(const IpAddress& address, std::uint16_t port, std::uint32_t scope) noexcept {
   const auto hold = [&](const auto& of_family) {

@@ -14,8 +14,6 @@ namespace vnet::daemon {
 
 /// AF_INET or AF_INET6.
 [[nodiscard]] int family_of(const IpAddress& address) noexcept;
-/// 0.0.0.0 or ::, which the system takes for its own loopback when it is asked to send there.
-[[nodiscard]] bool is_unspecified(const IpAddress& address) noexcept;
 
 struct SocketAddress {
   sockaddr_storage storage{};

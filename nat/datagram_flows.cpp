@@ -20,11 +20,9 @@ constexpr std::size_t kEchoHeader = 6;
 
 enum class EchoSide : std::uint8_t { request, reply };
 
-bool is_ipv4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
-
 /// Of the IP packet that carries so much.
 std::size_t packet_size(DatagramKind kind, const IpAddress& family, std::size_t payload) noexcept {
-  return payload + (is_ipv4(family) ? Ipv4Packet::kMinHeaderSize : Ipv6Packet::kHeaderSize) +
+  return payload + (is_v4(family) ? Ipv4Packet::kMinHeaderSize : Ipv6Packet::kHeaderSize) +
          (kind == DatagramKind::udp ? UdpDatagram::kHeaderSize : kEchoHeader);
 }
 
@@ -236,8 +234,8 @@ std::optional<IpAddress> DatagramFlows::reporter_of(const Flow& flow, const Data
   } else if (error.offender) {
     reporter = policy_.guest_source(*error.offender);
   }
-  if (!reporter && is_ipv4(key.guest) && setup_.ipv4) reporter = *setup_.ipv4;
-  if (!reporter && !is_ipv4(key.guest) && setup_.ipv6) reporter = *setup_.ipv6;
+  if (!reporter && is_v4(key.guest) && setup_.ipv4) reporter = *setup_.ipv4;
+  if (!reporter && !is_v4(key.guest) && setup_.ipv6) reporter = *setup_.ipv6;
   return reporter && reporter->index() == key.guest.index() ? reporter : std::nullopt;
 }
 
@@ -247,7 +245,7 @@ void DatagramFlows::give(DatagramKind kind, const Endpoint& from, const Endpoint
   if (packet_size(kind, from.address, payload.size()) <= setup_.mtu && !large_.waits(mac)) {
     FrameBuilder frame{wire_.room(payload.size() + kEchoHeader)};
     put_packet(frame, kind, from, guest, EchoSide::reply, payload);
-    return wire_.send(frame, mac, is_ipv4(from.address));
+    return wire_.send(frame, mac, is_v4(from.address));
   }
   std::vector<std::uint8_t> storage(FrameBuilder::kHeadroom + payload.size() + kEchoHeader);
   FrameBuilder packet{storage};
@@ -277,7 +275,7 @@ void DatagramFlows::tell_error(const Flow& flow, const DatagramError& error) {
                                        : answer_to(error.error, to->address, setup_.mtu);
   build_icmp_error(frame, *reporter, flow.view.key.guest, message, quote.bytes());
   ++counters_.errors;
-  wire_.send(frame, flow.view.mac, is_ipv4(*reporter));
+  wire_.send(frame, flow.view.mac, is_v4(*reporter));
 }
 
 Duration DatagramFlows::patience(const Flow& flow) const noexcept {

@@ -12,8 +12,6 @@ namespace {
 constexpr std::uint16_t kFirstFreePort = 49'152;
 constexpr std::size_t kFreePorts = 65'536 - kFirstFreePort;
 
-bool is_v4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
-
 constexpr std::uint8_t kInTransit = 0;
 constexpr std::uint8_t kInReassembly = 1;
 

@@ -10,7 +10,7 @@ constexpr Ipv4Address kLoopback4{127, 0, 0, 1};
 constexpr Ipv6Address kLoopback6{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
 
 IpAddress loopback_like(const IpAddress& address) noexcept {
-  if (std::holds_alternative<Ipv4Address>(address)) return kLoopback4;
+  if (is_v4(address)) return kLoopback4;
   return kLoopback6;
 }
 

@@ -25,8 +25,7 @@ inline constexpr UnreachableCode kPortUnreachable{3, 4};
 inline constexpr UnreachableCode kProhibited{kProhibitedCode4, kProhibitedCode6};
 
 [[nodiscard]] inline IcmpError unreachable(const IpAddress& about, UnreachableCode code) noexcept {
-  return std::holds_alternative<Ipv4Address>(about) ? IcmpError{icmp_type::kUnreachable, code.v4}
-                                                    : IcmpError{icmp6_type::kUnreachable, code.v6};
+  return is_v4(about) ? IcmpError{icmp_type::kUnreachable, code.v4} : IcmpError{icmp6_type::kUnreachable, code.v6};
 }
 
 /// When the host cannot do what the guest wants of `about`. Out of resources is said as "prohibited" (RFC 5508, REQ-8);
@@ -39,9 +38,8 @@ inline constexpr UnreachableCode kProhibited{kProhibitedCode4, kProhibitedCode6}
     case HostError::prohibited:
     case HostError::no_resources: return unreachable(about, kProhibited);
     case HostError::too_big:
-      return std::holds_alternative<Ipv4Address>(about)
-                 ? IcmpError{icmp_type::kUnreachable, kFragmentationNeeded, static_cast<std::uint32_t>(mtu)}
-                 : IcmpError{icmp6_type::kPacketTooBig, 0, static_cast<std::uint32_t>(mtu)};
+      return is_v4(about) ? IcmpError{icmp_type::kUnreachable, kFragmentationNeeded, static_cast<std::uint32_t>(mtu)}
+                          : IcmpError{icmp6_type::kPacketTooBig, 0, static_cast<std::uint32_t>(mtu)};
     default: return unreachable(about, kHostUnreachable);
   }
 }

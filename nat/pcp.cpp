@@ -33,10 +33,6 @@ void write_address(ByteWriter& writer, const IpAddress& address) {
   }
 }
 
-bool is_unspecified(const IpAddress& address) {
-  return std::visit([](const auto& of) { return of.is_unspecified(); }, address);
-}
-
 /// Section 7.4 says of each how long it is likely to last.
 std::chrono::seconds patience(PcpResult result) noexcept {
   switch (result) {

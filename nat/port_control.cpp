@@ -14,7 +14,7 @@ ByteView PortControl::handle(const Endpoint& from, ByteView request, Instant now
   if (!mappings_.is_inside(from.address) && !is_link_local(from.address)) return {};
   if (request.empty()) return {};
   // NAT-PMP is for IPv4 alone, which PCP's answer says best.
-  const bool is_nat_pmp = request[0] == NatPmp::kVersion && std::holds_alternative<Ipv4Address>(from.address);
+  const bool is_nat_pmp = request[0] == NatPmp::kVersion && is_v4(from.address);
   ByteWriter answer{answer_};
   if (is_nat_pmp && config_.nat_pmp) {
     nat_pmp_.handle(from, request, now, answer);

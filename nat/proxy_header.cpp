@@ -10,7 +10,7 @@ std::vector<std::uint8_t> text_header(const std::optional<ProxiedConnection>& co
   std::string line = "PROXY UNKNOWN\r\n";
   if (connection) {
     const auto& [client, local] = *connection;
-    const bool v4 = std::holds_alternative<Ipv4Address>(client.address);
+    const bool v4 = is_v4(client.address);
     line = std::string{"PROXY "} + (v4 ? "TCP4 " : "TCP6 ") + to_string(client.address) + " " +
            to_string(local.address) + " " + std::to_string(client.port) + " " + std::to_string(local.port) + "\r\n";
   }
@@ -31,7 +31,7 @@ std::vector<std::uint8_t> binary_header(const std::optional<ProxiedConnection>& 
     out.be16(0);
   } else {
     const auto& [client, local] = *connection;
-    const bool v4 = std::holds_alternative<Ipv4Address>(client.address);
+    const bool v4 = is_v4(client.address);
     out.u8(v4 ? kTcp4 : kTcp6);
     out.be16(static_cast<std::uint16_t>(2 * ((v4 ? Ipv4Address::kSize : Ipv6Address::kSize) + 2)));
     for (const IpAddress& address : {client.address, local.address}) {

@@ -34,7 +34,7 @@ bool may_be_answered(const IpAddress& source, std::uint8_t protocol, ByteView da
     case ip_protocol::kUdp: return true;
     case ip_protocol::kIcmp: return data[0] == icmp_type::kEchoRequest;
     case ip_protocol::kIcmp6: return (data[0] & kInformational) != 0;
-    default: return std::holds_alternative<Ipv4Address>(source);
+    default: return is_v4(source);
   }
 }
 
@@ -170,7 +170,7 @@ void Reassembler::store(Datagram& datagram, const Fragment& fragment) {
 
 Result<ByteView, DropReason> Reassembler::finish(Place place) {
   Datagram& datagram = *place;
-  const bool ipv4 = std::holds_alternative<Ipv4Address>(datagram.key.source);
+  const bool ipv4 = is_v4(datagram.key.source);
   const std::size_t headers = datagram.headers.size() - (ipv4 ? 0 : Ipv6Fragment::kHeaderSize);
   // The header of fragment zero may be longer than those that were looked at before.
   if (datagram.headers.size() - datagram.per_packet + datagram.received > kMaxPacket) {

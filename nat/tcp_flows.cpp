@@ -93,7 +93,7 @@ void TcpFlows::refuse(const TcpFlow& flow, const MacAddress& guest, const TcpSeg
   }
   FrameBuilder frame{wire_.room(0)};
   prepend_tcp(frame, flow, header);
-  wire_.send(frame, guest, std::holds_alternative<Ipv4Address>(flow.local));
+  wire_.send(frame, guest, is_v4(flow.local));
 }
 
 void TcpFlows::on_host(FlowId id, HostEvents events, Instant now) {

@@ -29,7 +29,7 @@ void TcpSplice::send_syn(Instant now) {
   made.sack_permitted = selective_;
   FrameBuilder frame{wire_.room(0)};
   prepend_tcp(frame, flow_, made);
-  wire_.send(frame, guest_, std::holds_alternative<Ipv4Address>(flow_.local));
+  wire_.send(frame, guest_, is_v4(flow_.local));
   out_.sent(isn_, 1, now);
 }
 
@@ -39,7 +39,7 @@ bool TcpSplice::send_bare(std::uint32_t sequence, std::uint8_t flags) {
   if ((flags & TcpSegment::kAck) == 0) made.acknowledgment = 0;
   if (selective_ && (flags & TcpSegment::kAck) != 0) made.sack = in_.sack_blocks();
   prepend_tcp(frame, flow_, made);
-  wire_.send(frame, guest_, std::holds_alternative<Ipv4Address>(flow_.local));
+  wire_.send(frame, guest_, is_v4(flow_.local));
   return frame.ok();
 }
 
@@ -101,7 +101,7 @@ TcpSplice::Progress TcpSplice::send_data(Instant now) {
       prepend_tcp(frame, flow_,
                   header(run.sequence + static_cast<std::uint32_t>(peeked->bytes - left - size),
                          last ? TcpSegment::kAck | TcpSegment::kPsh : TcpSegment::kAck));
-      wire_.send(frame, guest_, std::holds_alternative<Ipv4Address>(flow_.local));
+      wire_.send(frame, guest_, is_v4(flow_.local));
       --turn;
     }
     if (peeked->bytes > 0) {

@@ -322,7 +322,7 @@ void Gateway::emit(const TcpFlow& flow, const TcpHeader& header, ByteView payloa
   if (neighbor == neighbors_.end()) return;
   FrameBuilder frame{outbox_.room(payload.size())};
   build_tcp(frame, flow, header, payload);
-  const bool v4 = std::holds_alternative<Ipv4Address>(flow.local);
+  const bool v4 = is_v4(flow.local);
   frame.prepend_ethernet(neighbor->second.mac, config_.mac, v4 ? ethertype::kIpv4 : ethertype::kIpv6);
   outbox_.send(frame);
 }

@@ -16,14 +16,6 @@ constexpr MacAddress kBeyond = MacAddress::from_u64(0x02766e657400U);
 constexpr std::uint8_t kInTransit = 0;
 constexpr std::uint8_t kInReassembly = 1;
 
-bool is_v4(const IpAddress& address) noexcept { return std::holds_alternative<Ipv4Address>(address); }
-
-bool contains(const IpPrefix& prefix, const IpAddress& address) noexcept {
-  if (prefix.index() != address.index()) return false;
-  if (const auto* const v4 = std::get_if<Ipv4Prefix>(&prefix)) return v4->contains(std::get<Ipv4Address>(address));
-  return std::get<Ipv6Prefix>(prefix).contains(std::get<Ipv6Address>(address));
-}
-
 bool vanishes(const Router& router, const IpAddress& address) noexcept {
   return std::ranges::any_of(router.blackhole, [&](const IpPrefix& prefix) { return contains(prefix, address); });
 }

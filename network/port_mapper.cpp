@@ -51,7 +51,7 @@ void PortMapper::expire(Instant now, const nat::PortControl::Send& send) {
 
 std::optional<IpAddress> PortMapper::outside_of(const IpAddress& inside) const {
   const nat::TranslatorConfig& config = translator_.config();
-  if (std::holds_alternative<Ipv4Address>(inside)) {
+  if (is_v4(inside)) {
     if (!config.outside4) return std::nullopt;
     return config.behavior.translates ? IpAddress{*config.outside4} : inside;
   }

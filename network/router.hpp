@@ -63,7 +63,7 @@ struct Router {
   [[nodiscard]] const std::optional<Ipv6Address>& outside6() const noexcept { return translator.config().outside6; }
   /// Its own address in the realm beyond, of the family of `like`.
   [[nodiscard]] std::optional<IpAddress> outside(const IpAddress& like) const {
-    if (std::holds_alternative<Ipv4Address>(like)) {
+    if (is_v4(like)) {
       if (outside4()) return *outside4();
     } else if (outside6()) {
       return *outside6();

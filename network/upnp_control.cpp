@@ -176,7 +176,7 @@ UpnpControl::Values UpnpControl::get_generic_entry(const SoapCall& call, Instant
   const PortMapping* previous = nullptr;
   const PortMapping* found = nullptr;
   mappings_.each([&](const PortMapping& mapping) {
-    if (!std::holds_alternative<Ipv4Address>(mapping.inside.address) || mapping.peer) return;
+    if (!is_v4(mapping.inside.address) || mapping.peer) return;
     const bool same = previous != nullptr && previous->inside == mapping.inside &&
                       previous->protocol == mapping.protocol && previous->outside_port == mapping.outside_port;
     if (!same && count++ == *index) found = &mapping;

@@ -10,7 +10,7 @@ namespace vnet {
 void build_echo_reply(FrameBuilder& frame, const IpAddress& source, const IpAddress& destination,
                       ByteView request) noexcept {
   assert(source.index() == destination.index() && !request.empty());
-  const bool v4 = std::holds_alternative<Ipv4Address>(source);
+  const bool v4 = is_v4(source);
   ByteWriter message{frame.payload_room()};
   message.u8(v4 ? icmp_type::kEchoReply : icmp6_type::kEchoReply);
   message.bytes(request.subspan(1));

@@ -9,8 +9,8 @@
 namespace vnet {
 
 std::size_t max_quote(const IpAddress& family) noexcept {
-  return std::holds_alternative<Ipv4Address>(family) ? 576 - Ipv4Packet::kMinHeaderSize - IcmpMessage::kHeaderSize
-                                                     : 1280 - Ipv6Packet::kHeaderSize - IcmpMessage::kHeaderSize;
+  return is_v4(family) ? 576 - Ipv4Packet::kMinHeaderSize - IcmpMessage::kHeaderSize
+                       : 1280 - Ipv6Packet::kHeaderSize - IcmpMessage::kHeaderSize;
 }
 
 void build_icmp_error(FrameBuilder& frame, const IpAddress& source, const IpAddress& destination,

@@ -169,6 +169,12 @@ bool Ipv6Prefix::contains(const Ipv6Address& other) const noexcept {
   return Ipv6Prefix{other, length}.network() == network();
 }
 
+bool contains(const IpPrefix& prefix, const IpAddress& address) noexcept {
+  if (prefix.index() != address.index()) return false;
+  if (const auto* const v4 = std::get_if<Ipv4Prefix>(&prefix)) return v4->contains(*std::get_if<Ipv4Address>(&address));
+  return std::get_if<Ipv6Prefix>(&prefix)->contains(*std::get_if<Ipv6Address>(&address));
+}
+
 std::optional<IpAddress> parse_ip(std::string_view text) {
   if (const auto v4 = Ipv4Address::parse(text)) return *v4;
   if (const auto v6 = Ipv6Address::parse(text)) return *v6;

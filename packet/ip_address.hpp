@@ -135,6 +135,16 @@ using IpAddress = std::variant<Ipv4Address, Ipv6Address>;
 
 using IpPrefix = std::variant<Ipv4Prefix, Ipv6Prefix>;
 
+[[nodiscard]] inline bool is_v4(const IpAddress& address) noexcept {
+  return std::holds_alternative<Ipv4Address>(address);
+}
+/// 0.0.0.0 or ::.
+[[nodiscard]] inline bool is_unspecified(const IpAddress& address) noexcept {
+  return std::visit([](const auto& of_family) { return of_family.is_unspecified(); }, address);
+}
+/// An address of the other family is in no prefix.
+[[nodiscard]] bool contains(const IpPrefix& prefix, const IpAddress& address) noexcept;
+
 [[nodiscard]] std::optional<IpAddress> parse_ip(std::string_view text);
 [[nodiscard]] std::string to_string(const IpAddress& address);
 [[nodiscard]] std::optional<IpPrefix> parse_ip_prefix(std::string_view text);

@@ -20,7 +20,7 @@ constexpr std::uint8_t kSackPermittedOptionSize = 2;
 constexpr std::size_t kSackBlockSize = 8;
 constexpr std::size_t kMaxOptionBytes = 40;
 
-bool is_ipv4(const TcpFlow& flow) noexcept { return std::holds_alternative<Ipv4Address>(flow.remote); }
+bool is_ipv4(const TcpFlow& flow) noexcept { return is_v4(flow.remote); }
 
 /// The header's options, padded to words with no-operations in front, as everybody does.
 void write_options(ByteWriter& out, const TcpHeader& header) noexcept {

@@ -6,7 +6,7 @@ namespace vnet::sim {
 
 std::string to_string(const Endpoint& endpoint) {
   const std::string address = vnet::to_string(endpoint.address);
-  const bool v4 = std::holds_alternative<Ipv4Address>(endpoint.address);
+  const bool v4 = is_v4(endpoint.address);
   return (v4 ? address : "[" + address + "]") + ":" + std::to_string(endpoint.port);
 }
 

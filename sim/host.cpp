@@ -96,7 +96,7 @@ void Host::ping(const IpAddress& to, std::function<void(std::optional<Duration>)
   out.be16(identifier);
   out.be16(1);
   out.bytes(as_bytes(kText));
-  const bool v4 = std::holds_alternative<Ipv4Address>(to);
+  const bool v4 = is_v4(to);
   send_echo(to, v4 ? icmp_type::kEchoRequest : icmp6_type::kEchoRequest, body);
 }
 
@@ -276,7 +276,7 @@ void Host::receive_error(const IpAddress& from, const IcmpMessage& message) {
 }
 
 std::optional<IpAddress> Host::address(const IpAddress& like) const {
-  if (std::holds_alternative<Ipv4Address>(like)) {
+  if (is_v4(like)) {
     if (ipv4()) return *ipv4();
   } else if (ipv6()) {
     return *ipv6();

@@ -122,7 +122,7 @@ class World {
   Endpoint outside(std::uint8_t of, const Endpoint& like) const {
     constexpr std::array kAddresses{"203.0.113.7", "203.0.113.8", "198.51.100.1",
                                     "2001:db8::7", "2001:db8::8", "2001:db8:1:2::1"};
-    return {*parse_ip(kAddresses[of / 8 % 3 + (test::is_v4(like.address) ? 0U : 3U)]), port(of)};
+    return {*parse_ip(kAddresses[of / 8 % 3 + (is_v4(like.address) ? 0U : 3U)]), port(of)};
   }
   static Bytes packet_of(const Endpoint& from, const Endpoint& to, std::uint8_t kind) {
     switch (kind % 4) {
@@ -153,7 +153,7 @@ class World {
     if (const auto editor = PacketEditor::parse(translated_); editor && in.u8() % 2 == 0) {
       to = {editor->source(), editor->source_port()};
     }
-    if (test::is_v4(to.address) != test::is_v4(from.address)) return;
+    if (is_v4(to.address) != is_v4(from.address)) return;
     Bytes packet = packet_of(from, to, in.u8());
     pass(packet, false);
   }
@@ -232,7 +232,7 @@ class World {
       sessions += view.sessions;
       require(view.sessions != 0 || view.pinned);
       require(outsides
-                  .emplace(view.protocol, test::is_v4(view.outside.address), vnet::to_string(view.outside.address),
+                  .emplace(view.protocol, is_v4(view.outside.address), vnet::to_string(view.outside.address),
                            view.outside.port)
                   .second);
     });

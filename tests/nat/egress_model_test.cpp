@@ -37,7 +37,7 @@ IpAddress address_of(const std::string& bits) {
 }
 
 /// Bit by bit, from the front.
-bool contains(const IpPrefix& prefix, const IpAddress& address) {
+bool covers(const IpPrefix& prefix, const IpAddress& address) {
   if (prefix.index() != address.index()) return false;
   const auto bit = [](const IpAddress& of, unsigned i) {
     if (const auto* v4 = std::get_if<Ipv4Address>(&of)) return v4->to_u32() >> (31U - i) & 1U;
@@ -58,7 +58,7 @@ int length_of(const IpPrefix& prefix) {
 bool within(const std::string& text, const IpAddress& address) {
   static std::map<std::string, IpPrefix> parsed;
   const auto found = parsed.find(text);
-  return contains(found != parsed.end() ? found->second : parsed.emplace(text, prefix(text)).first->second, address);
+  return covers(found != parsed.end() ? found->second : parsed.emplace(text, prefix(text)).first->second, address);
 }
 
 class Model {
@@ -85,7 +85,7 @@ class Model {
 
  private:
   static bool matches(const EgressRule& rule, EgressProtocol protocol, const IpAddress& to, std::uint16_t port) {
-    if (!contains(rule.to, to) || (rule.protocol && rule.protocol != protocol)) return false;
+    if (!covers(rule.to, to) || (rule.protocol && rule.protocol != protocol)) return false;
     if (rule.ports.empty()) return true;
     bool in_ports = false;
     for (const PortRange& range : rule.ports) in_ports = in_ports || (range.first <= port && port <= range.last);
@@ -102,7 +102,7 @@ class Model {
       if (within(form, to)) return ipv4_in_ipv6;
     }
     for (const IpPrefix& own : inside) {
-      if (contains(own, to)) return EgressVerdict::inside;
+      if (covers(own, to)) return EgressVerdict::inside;
     }
     int best = -1;
     EgressVerdict verdict = rules.allow.empty() ? allowed : unlisted;

@@ -198,6 +198,33 @@ TEST(Ipv6PrefixValue, EveryLengthKeepsThatManyBits) {
   EXPECT_EQ(Ipv6Prefix::parse("fd00:1::1/64")->to_string(), "fd00:1::1/64");
 }
 
+IpAddress any_ip(const char* text) { return parse_ip(text).value(); }
+
+TEST(IpAddressValue, KnowsItsFamilyAndWhetherItIsAny) {
+  EXPECT_TRUE(is_v4(any_ip("192.0.2.1")));
+  EXPECT_FALSE(is_v4(any_ip("2001:db8::1")));
+  EXPECT_FALSE(is_v4(any_ip("::ffff:192.0.2.1"))) << "an IPv6 address, whatever it maps";
+  for (const char* text : {"0.0.0.0", "::"}) EXPECT_TRUE(is_unspecified(any_ip(text))) << text;
+  for (const char* text : {"0.0.0.1", "255.255.255.255", "::1", "::ffff:0.0.0.0"}) {
+    EXPECT_FALSE(is_unspecified(any_ip(text))) << text;
+  }
+}
+
+TEST(IpPrefixValue, ContainsAddressesOfItsOwnFamily) {
+  const auto within = [](const char* prefix, const char* address) {
+    return contains(parse_ip_prefix(prefix).value(), any_ip(address));
+  };
+  EXPECT_TRUE(within("192.0.2.77/24", "192.0.2.255")) << "the host bits of a prefix do not count";
+  EXPECT_FALSE(within("192.0.2.0/24", "192.0.3.0"));
+  EXPECT_TRUE(within("2001:db8::5/33", "2001:db8:7fff::"));
+  EXPECT_FALSE(within("2001:db8::/33", "2001:db8:8000::"));
+  EXPECT_TRUE(within("192.0.2.1/32", "192.0.2.1"));
+  EXPECT_FALSE(within("2001:db8::1", "2001:db8::2"));
+  EXPECT_TRUE(within("0.0.0.0/0", "255.255.255.255"));
+  EXPECT_FALSE(within("0.0.0.0/0", "::")) << "all of IPv4 has nothing of IPv6";
+  EXPECT_FALSE(within("::/0", "0.0.0.0"));
+}
+
 TEST(IpAddressText, IsOfEitherFamily) {
   EXPECT_EQ(parse_ip("10.0.0.1"), (IpAddress{Ipv4Address{10, 0, 0, 1}}));
   EXPECT_EQ(parse_ip("::1"), IpAddress{*Ipv6Address::parse("::1")});

@@ -42,7 +42,7 @@ TEST(PacketEditor, ChangesEndsAndTheirChecksums) {
       PacketEditor editor = edit(packet);
       EXPECT_EQ(source_of(editor), a);
       EXPECT_EQ(destination_of(editor), b);
-      EXPECT_EQ(editor.is_v4(), test::is_v4(a.address));
+      EXPECT_EQ(editor.is_v4(), is_v4(a.address));
       editor.set_source(c.address, c.port);
       EXPECT_EQ(source_of(editor), c);
       EXPECT_EQ(destination_of(editor), b);
@@ -83,7 +83,7 @@ TEST(PacketEditor, NoChecksumStaysNoneAndZeroIsWrittenAsOnes) {
   EXPECT_EQ(load_be<std::uint16_t>(packet.data() + 26), 0);
   EXPECT_TRUE(sums_ok(packet));
   for (const auto& [a, b, c] : kFamilies) {
-    const std::size_t at = test::is_v4(a.address) ? 26 : 46;
+    const std::size_t at = is_v4(a.address) ? 26 : 46;
     bool ones = false;
     for (std::uint32_t port = 0; port <= 0xffff; ++port) {
       Bytes each = udp(a, b);
@@ -277,7 +277,7 @@ TEST(PacketEditor, TheQuotedPacketChangesWithItsChecksumsAndTheErrors) {
 
 TEST(PacketEditor, AQuoteMayEndAnywhere) {
   for (const auto& [a, b, c] : kFamilies) {
-    const std::size_t header = test::is_v4(a.address) ? 20 : 40;
+    const std::size_t header = is_v4(a.address) ? 20 : 40;
     const auto quotes = [](const Endpoint& from, const Endpoint& to) {
       return std::vector{udp(from, to), tcp(from, to, kAck, "data"), echo(from, to.address)};
     };
@@ -293,7 +293,7 @@ TEST(PacketEditor, AQuoteMayEndAnywhere) {
           EXPECT_EQ(packet, unreachable(b.address, a.address, ByteView{wanted}.first(size))) << size;
         }
         EXPECT_TRUE(PacketEditor::parse(packet)) << size;  // whose checksum is right
-        const IpAddress none = test::is_v4(a.address) ? at("0.0.0.0").address : at("::").address;
+        const IpAddress none = is_v4(a.address) ? at("0.0.0.0").address : at("::").address;
         EXPECT_EQ(editor.quoted_source(), size >= header ? c.address : none);
       }
     }

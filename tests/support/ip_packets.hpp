@@ -36,8 +36,6 @@ inline std::string to_string(const Endpoint& endpoint) {
   return vnet::to_string(endpoint.address) + " port " + std::to_string(endpoint.port);
 }
 
-inline bool is_v4(const IpAddress& address) { return std::holds_alternative<Ipv4Address>(address); }
-
 inline Bytes pseudo(const IpAddress& from, const IpAddress& to, std::uint8_t protocol, std::size_t length) {
   if (is_v4(from))
     return wire::pseudo({{}, {}, std::get<Ipv4Address>(from), std::get<Ipv4Address>(to)}, protocol, length);
