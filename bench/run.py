@@ -2,6 +2,7 @@
 """./dev bench: what is measured, in one run. Results go to the terminal; put them into the commit.
 
     ./dev bench [SECONDS]                      the hot path, NATs, and whole switches
+    ./dev bench vm [ROUNDS]                    guests: booted, restored, plugged in; see vm_bench.py
     ./dev bench egress [SECONDS [TABLE...]]    egress beside its peers: see egress_bench.py; needs root, for namespaces
 """
 
@@ -16,6 +17,8 @@ BUILD = ROOT / 'build/release'
 def main():
     if sys.argv[1:2] == ['egress']:
         sys.exit(subprocess.run([sys.executable, ROOT / 'bench/egress_bench.py', *sys.argv[2:]]).returncode)
+    if sys.argv[1:2] == ['vm']:
+        sys.exit(subprocess.run([sys.executable, ROOT / 'bench/vm_bench.py', *sys.argv[2:]]).returncode)
     seconds = sys.argv[1] if len(sys.argv) > 1 else '1'
     print('--- the hot path without sockets (items are frames, or copies of a flooded frame)', flush=True)
     subprocess.run([BUILD / 'bench/hot_path_bench', '--benchmark_min_time=0.2'], check=True)

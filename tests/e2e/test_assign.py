@@ -16,6 +16,7 @@ import control
 import harness
 import needs
 import processes
+from driver import Driver
 
 GATEWAY = '192.168.1.1'
 ALIAS = '192.168.1.254'
@@ -49,21 +50,6 @@ def config():
                                   {'path': 'alice.port', 'nic': 'alice', 'serial': True}]}}
 
 
-class Driver:
-    """Listens on the host; lines of JSON from whoever has dialled, as (connection, document)."""
-
-    def __init__(self, case):
-        self.listener = socket.create_server(('127.0.0.1', 0))
-        self.listener.settimeout(10)
-        case.addCleanup(self.listener.close)
-        self.port = self.listener.getsockname()[1]
-
-    def accept(self):
-        connection, _ = self.listener.accept()
-        connection.settimeout(10)
-        return connection.makefile('r'), connection
-
-
 class AgentCase(harness.Case):
     def setUp(self):
         super().setUp()
@@ -84,7 +70,8 @@ class AgentCase(harness.Case):
 
 class Agents(AgentCase):
     def test_waits_then_has_all_of_it_at_once_and_dials(self):
-        driver = Driver(self)
+        driver = Driver()
+        self.addCleanup(driver.close)
         host = self.host(self.daemon, ALICE)
         with self.api.events(kind='assign.') as events:
             agent = self.agent(host, '--unix', self.folder / 'alice.assign', '--dial', f'{ALIAS}:{driver.port}')
@@ -128,7 +115,8 @@ class Agents(AgentCase):
         self.assertEqual(host.run(['ip', 'route']).stdout.count('default'), 1)
 
     def test_link_changes_are_reported_and_it_dials_anew(self):
-        driver = Driver(self)
+        driver = Driver()
+        self.addCleanup(driver.close)
         host = self.host(self.daemon, ALICE)
         self.ready()
         self.agent(host, '--unix', self.folder / 'alice.assign', '--dial', f'{ALIAS}:{driver.port}')

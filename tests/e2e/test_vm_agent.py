@@ -3,7 +3,6 @@
 import concurrent.futures
 import json
 import os
-import socket
 import time
 import unittest
 
@@ -11,36 +10,12 @@ import control
 import harness
 import processes
 import vnet_vm
+from driver import Driver
 
 ALIAS = '192.168.1.254'
 CONFIG = {'networks': [{'name': 'home', 'ipv4': '192.168.1.1/24', 'host_alias': ALIAS, 'egress': {'enabled': True},
                         'dns': {'upstream': 'none'}},
                        {'name': 'lab', 'ipv4': '10.7.0.1/24'}]}
-
-
-class Driver:
-    """The test driver: listens on the host, and hears agents' lines."""
-
-    def __init__(self):
-        self.listener = socket.create_server(('127.0.0.1', 0))
-        self.listener.settimeout(60)
-        self.port = self.listener.getsockname()[1]
-
-    def hello(self, fresh=lambda hello: True):
-        """The first line of the next agent that dials, and its connection. On a slow machine one may dial twice."""
-        while True:
-            connection, _ = self.listener.accept()
-            connection.settimeout(10)
-            try:
-                hello = json.loads(connection.makefile('r').readline())
-            except (OSError, ValueError):
-                hello = None  # it has given this one up
-            if hello and fresh(hello):
-                return hello, connection
-            connection.close()
-
-    def close(self):
-        self.listener.close()
 
 
 class AgentCase(harness.Case):

@@ -1,0 +1,222 @@
+#!/usr/bin/python3
+"""VMs under `vnet vm`, by emulation: how long until a guest is there, and until it is somewhere else.
+
+    vm_bench.py [ROUNDS]     medians of ROUNDS, by default 10
+
+Each row is measured from the start of the command to what a person waits for: the agent's first line at a test driver
+on the host, or a ping of the gateway that was answered. The floor is a plain `-incoming` of the same machine, from the
+start of QEMU to its first frame, without any of ours; rows of one round are measured one after another, so that a busy
+moment hits neighbours alike.
+"""
+
+import concurrent.futures
+import contextlib
+import json
+import os
+import pathlib
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+os.environ['VNET_BUILD'] = str(ROOT / 'build/release')
+sys.path[:0] = [str(ROOT / 'tests/e2e'), str(ROOT / 'tests/e2e/vm')]
+
+import harness  # noqa: E402 (found by the line above)
+import driver  # noqa: E402
+import vnet_vm  # noqa: E402
+
+ALIAS, GATEWAY, MEMORY = '192.168.1.254', '192.168.1.1', 256
+CONFIG = {'networks': [{'name': 'home', 'ipv4': f'{GATEWAY}/24', 'host_alias': ALIAS, 'egress': {'enabled': True},
+                        'dns': {'upstream': 'none'}}]}
+MACHINE = ['qemu-system-x86_64', '-machine', 'pc', '-accel', 'tcg', '-m', f'{MEMORY}M', '-smp', '1', '-nodefaults',
+           '-no-user-config', '-display', 'none', '-vga', 'std']
+
+
+class Stage(contextlib.ExitStack):
+    """A folder, a daemon and VMs, as tests have them."""
+
+    def __init__(self):
+        super().__init__()
+        self.folder = pathlib.Path(self.enter_context(tempfile.TemporaryDirectory(prefix='vnet-bench-')))
+        self.addCleanup = self.callback
+        self.daemon = harness.Vnetd(self.folder, config=CONFIG)
+        self.callback(self.daemon.stop)
+        self.vms = vnet_vm.Vms(self, self.daemon.control)
+        self.driver = self.enter_context(contextlib.closing(driver.Driver()))
+
+    def words(self, name, *more):
+        return [*self.vms.machine(name).arguments(agent=f'{ALIAS}:{self.driver.port}', memory=MEMORY),
+                '--nic', 'network=home,assign', *more]
+
+    def stop(self, *names):
+        for name in names:
+            self.vms.vnet('vm', 'stop', name, '--timeout', '0')
+
+    def to_driver(self, name, *more):
+        """Seconds from the command to the agent's line."""
+        began = time.monotonic()
+        self.vms.vnet('vm', 'start', *self.words(name, *more), timeout=300)
+        _, connection = self.driver.hello()
+        took = time.monotonic() - began
+        connection.close()
+        return took
+
+    def eight(self):
+        names = [f'guest-{number}' for number in range(8)]
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            starts = [pool.submit(self.vms.vnet, 'vm', 'start', *self.words(name, '--cached')) for name in names]
+            macs = set()
+            while len(macs) < len(names):
+                hello, connection = self.driver.hello(lambda hello: hello['mac'] not in macs)
+                macs.add(hello['mac'])
+                connection.close()
+            took = time.monotonic() - began
+            for start in starts:
+                start.result()
+        self.stop(*names)
+        return took
+
+
+class Plain:
+    """The same machine without us: saved with its link up, so that QEMU announces it as soon as it is loaded."""
+
+    def __init__(self, folder):
+        image = harness.vm_image(agent=True)
+        self.machine = [*MACHINE, '-kernel', image.kernel, '-initrd', image.initrd, '-append',
+                        f'{vnet_vm.BOOT_FLAGS} vnet.agent=vnet.agent']
+        self.state, self.control = folder / 'plain.state', folder / 'plain.qmp'
+        process, ours, qmp = self.start()
+        with process, ours, qmp:
+            time.sleep(8)  # nothing of ours in it can say when it has booted
+            self.ask(qmp, 'stop')
+            self.ask(qmp, 'migrate', uri=f'exec:cat >{self.state}')
+            while self.ask(qmp, 'query-migrate').get('status') != 'completed':
+                time.sleep(0.01)
+            process.kill()
+
+    def start(self, *more):
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.control.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self.control))
+            listener.listen(1)
+            fd = theirs.fileno()
+            # The agent's port is there, and at its other end nobody.
+            words = [*self.machine, '-netdev', f'dgram,id=net0,local.type=fd,local.str={fd}', '-device',
+                     'virtio-net-pci,netdev=net0,mac=52:cc:cc:cc:cc:01,romfile=', '-device', 'virtio-serial-pci',
+                     '-chardev', 'null,id=agent', '-device', 'virtserialport,chardev=agent,name=vnet.agent',
+                     '-qmp', f'unix:{self.control}', *more]
+            process = subprocess.Popen([str(word) for word in words], pass_fds=[fd], stdin=subprocess.DEVNULL)
+            theirs.close()
+            qmp = listener.accept()[0].makefile('rw')
+        qmp.readline()
+        self.ask(qmp, 'qmp_capabilities')
+        return process, ours, qmp
+
+    @staticmethod
+    def ask(qmp, command, **arguments):
+        qmp.write(json.dumps({'execute': command, 'arguments': arguments}) + '\n')
+        qmp.flush()
+        while 'return' not in (answer := json.loads(qmp.readline())):
+            if 'error' in answer:
+                raise AssertionError(answer)
+        return answer['return']
+
+    def restore(self):
+        began = time.monotonic()
+        process, ours, qmp = self.start('-incoming', f'exec:cat {self.state}')
+        with process, ours, qmp:
+            ours.settimeout(10)
+            ours.recv(65536)
+            took = time.monotonic() - began
+            process.kill()
+        return took
+
+
+class Moving:
+    """A running guest, plugged in and out; who waits in it for an answer of the gateway says when it came."""
+
+    WAIT = f'until ping -c 1 -W 1 {GATEWAY} >/dev/null 2>&1; do :; done'
+
+    def __init__(self, stage, name, by_agent):
+        self.vms, self.name, self.by_agent = stage.vms, name, by_agent
+        if by_agent:
+            self.vms.vnet('vm', 'start', *stage.words(name, '--disconnected'), timeout=300)
+            self.vms.vnet('vm', 'exec', name, '--timeout', '60', '--', 'true')
+        else:
+            self.machine = self.vms.start(name, '--nic', 'network=home', '--disconnected', memory=MEMORY)
+        # The first time the guest's kernel and ours load what they need.
+        self.attach()
+
+    def wait(self):
+        if self.by_agent:
+            return self.vms.vnet('vm', 'exec', self.name, '--', 'sh', '-c', self.WAIT)
+        return self.machine.guest.check(self.WAIT)
+
+    def attach(self, wait_before=True):
+        """Seconds from `vnet vm attach` to an answered ping."""
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            if wait_before:
+                self.vms.vnet('vm', 'detach', self.name)
+                self.forget()
+                waiter = pool.submit(self.wait)
+                time.sleep(0.5)  # it is at it, and the pause that a guest needs to see its carrier gone is over
+                began = time.monotonic()
+            else:
+                began = time.monotonic()
+                self.vms.vnet('vm', 'detach', self.name)
+                self.forget()
+                waiter = pool.submit(self.wait)
+            self.vms.vnet('vm', 'attach', self.name)
+            waiter.result()
+            return time.monotonic() - began
+
+    def forget(self):
+        """So that the guest has to be told its address again."""
+        flush = 'ip addr flush dev eth0'
+        if self.by_agent:
+            self.vms.vnet('vm', 'exec', self.name, '--', 'sh', '-c', flush)
+        else:
+            self.machine.guest.check(flush)
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+    rows = {}
+
+    def note(row, seconds):
+        rows.setdefault(row, []).append(seconds)
+
+    with Stage() as stage:
+        plain = Plain(stage.folder)
+        stage.to_driver('warm', '--cached')
+        stage.stop('warm')
+        for _ in range(rounds):
+            note('plain -incoming to its first frame', plain.restore())
+            note('cached restore to agent at the driver', stage.to_driver('cached', '--cached'))
+            stage.stop('cached')
+        for _ in range(min(rounds, 5)):
+            note('cold boot to agent at the driver', stage.to_driver('cold'))
+            stage.stop('cold')
+            note('eight cached restores at once', stage.eight())
+        for by_agent, how in ((True, 'assignment'), (False, 'DHCP')):
+            moving = Moving(stage, 'moving' if by_agent else 'asking', by_agent)
+            for _ in range(rounds):
+                note(f'attach to answered ping, by {how}', moving.attach())
+                note(f'detach and attach to answered ping, by {how}', moving.attach(wait_before=False))
+            stage.stop(moving.name)
+    floor = statistics.median(rows['plain -incoming to its first frame'])
+    print(f'--- {MEMORY} MiB, emulated; milliseconds, median (least to most) of {rounds}, and as a multiple of the floor')
+    for row, seconds in rows.items():
+        middle = statistics.median(seconds)
+        print(f'{row:48}{middle * 1000:8.0f}  ({min(seconds) * 1000:.0f} to {max(seconds) * 1000:.0f})'
+              f'{middle / floor:8.2f}', flush=True)
+
+
+if __name__ == '__main__':
+    main()
