@@ -57,7 +57,7 @@ class Connection final : public dgram::Watched {
   [[nodiscard]] Instant next_deadline() const;
   /// False: its time is up, and it is to be destroyed.
   [[nodiscard]] bool expire(Instant now);
-  /// Asks a stream that waits again, in the next turn.
+  /// Asks a stream or an answer that waits again, in the next turn.
   void wake();
   /// Since when it has been between two requests with nothing to read; nothing where it is not.
   [[nodiscard]] std::optional<Instant> idle_since() const;

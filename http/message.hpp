@@ -57,6 +57,17 @@ class Body {
   virtual More produce(std::string& out) = 0;
 };
 
+struct Response;
+
+/// An answer that is not there yet, and of which not even the status is known. It is destroyed when it has given the
+/// answer, or as soon as the client is known to be gone.
+class Later {
+ public:
+  virtual ~Later() = default;
+  /// The answer, which is not put off again; nothing: ask again after Server::wake().
+  virtual std::optional<Response> take() = 0;
+};
+
 /// Every member has an initialiser so that one may name only those that it sets.
 struct Response {
   int status = 200;
@@ -72,6 +83,8 @@ struct Response {
   /// close-on-exec, watched by nobody) with the bytes that were read behind the request. Not called for a HEAD request,
   /// nor when the client is gone before. The head says `Connection: close`; that of a 101 says what `headers` say.
   std::function<void(dgram::Fd, std::string rest)> hand_over{};
+  /// If set, all the others are ignored, and nothing is sent before it has the answer.
+  std::unique_ptr<Later> later{};
 };
 
 /// Answers a request; called from the event loop, so it must not block. It may call Server::wake(), but must not

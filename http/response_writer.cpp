@@ -51,6 +51,11 @@ Response problem(const Fault& fault) {
 }
 
 ResponseWriter::ResponseWriter(Response response, Form form) : response_(std::move(response)), form_(form) {
+  if (!response_.later) begin();
+}
+
+/// The head, and the body where it is there already.
+void ResponseWriter::begin() {
   if (is_bodiless(response_.status)) {
     response_.stream.reset();
     response_.body.clear();
@@ -93,7 +98,18 @@ void ResponseWriter::write_head() {
   bytes_ += "\r\n";
 }
 
+void ResponseWriter::take_answer() {
+  woken_ = false;
+  std::optional<Response> answer = response_.later->take();
+  waiting_ = !answer && !woken_;
+  if (!answer) return;
+  response_ = std::move(*answer);
+  response_.later.reset();
+  begin();
+}
+
 void ResponseWriter::produce() {
+  if (response_.later) return take_answer();
   bytes_.clear();
   sent_ = 0;
   piece_.clear();

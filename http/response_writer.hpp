@@ -30,14 +30,15 @@ class ResponseWriter {
 
   ResponseWriter(Response response, Form form);
 
-  /// Asks the stream for its next piece; call it when nothing is pending and the response is not complete.
+  /// Asks for the answer where it is put off, or the stream for its next piece; call it when nothing is pending and the
+  /// response is not complete.
   void produce();
   /// Bytes to be sent now.
   [[nodiscard]] std::string_view pending() const noexcept { return std::string_view{bytes_}.substr(sent_); }
   void sent(std::size_t count);
 
   /// All has been sent.
-  [[nodiscard]] bool complete() const noexcept { return pending().empty() && !response_.stream; }
+  [[nodiscard]] bool complete() const noexcept { return pending().empty() && !response_.stream && !response_.later; }
   /// The stream ended before its length: the connection is to end, too, when nothing is pending.
   [[nodiscard]] bool broken() const noexcept { return broken_; }
   /// Nothing is to be sent until wake().
@@ -54,6 +55,8 @@ class ResponseWriter {
   void hand_over(dgram::Fd fd, std::string rest) { response_.hand_over(std::move(fd), std::move(rest)); }
 
  private:
+  void begin();
+  void take_answer();
   void write_head();
   void limit_piece(bool last);
 
@@ -62,7 +65,7 @@ class ResponseWriter {
   bool chunked_ = false;
   bool broken_ = false;
   bool waiting_ = false;
-  bool woken_ = false;  ///< since the stream was last asked
+  bool woken_ = false;  ///< since the answer or the stream was last asked for
   std::string bytes_;
   std::size_t sent_ = 0;
   std::string piece_;

@@ -47,7 +47,8 @@ class Server final : public dgram::Watched {
   void on_ready(bool readable, bool writable) override;
   [[nodiscard]] Instant next_deadline() const;
   void expire(Instant now);
-  /// Streams that said Body::More::wait are asked again, each in a turn of its own. May be called at any time.
+  /// Streams that said Body::More::wait, and answers that were put off, are asked for again, each in a turn of its own.
+  /// May be called at any time.
   void wake();
 
   /// The path, or address and port.

@@ -16,7 +16,7 @@ struct ServerOptions {
   std::size_t max_connections = 64;
   Duration request_time = std::chrono::seconds{10};  ///< from a request's first byte to its last; then 408
   Duration idle_time = std::chrono::seconds{60};     ///< between requests; then the connection is closed
-  /// In which the client must take some of a response, unless its stream waits; then the connection is closed.
+  /// In which the client must take some of a response, unless that waits; then the connection is closed.
   Duration stall_time = std::chrono::seconds{30};
   std::size_t max_head = RequestLimits{}.max_head;  ///< bytes; 431 beyond
   std::size_t max_body = RequestLimits{}.max_body;  ///< bytes, decoded; 413 beyond
