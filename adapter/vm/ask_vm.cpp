@@ -7,7 +7,6 @@
 #include "adapter/control.hpp"
 #include "adapter/printable.hpp"
 #include "adapter/vm/folders.hpp"
-#include "http/client.hpp"
 #include "packet/words.hpp"
 
 namespace vnet::adapter {
@@ -27,13 +26,19 @@ Read<http::Client> connect_vm(const std::string& name, Duration timeout) {
 
 }  // namespace
 
-Read<Json> view_vm(const std::string& name) {
-  auto client = connect_vm(name, kAnswerTime);
+Read<std::string> get_from_vm(const std::string& name, const std::string& target, Duration timeout) {
+  auto client = connect_vm(name, timeout);
   if (!client) return fail(client.error());
-  const auto reply = client->exchange("GET", "/v1/vm");
+  auto reply = client->exchange("GET", target);
   if (!reply) return fail("the VM " + name + ": " + reply.error());
   if (reply->status >= 400) return fail(problem_text(reply->status, reply->body));
-  return parse_json(reply->body).value_or(Json{});
+  return std::move(reply->body);
+}
+
+Read<Json> view_vm(const std::string& name) {
+  const auto body = get_from_vm(name, "/v1/vm", kAnswerTime);
+  if (!body) return fail(body.error());
+  return parse_json(*body).value_or(Json{});
 }
 
 Read<Json> ask_vm(const std::string& name, const std::string& verb, const Json& body, const OnLine& on_line) {

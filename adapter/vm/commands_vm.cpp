@@ -171,10 +171,13 @@ void add_running(Family& family) {
   family.on(rm, false, CommandTree::Json::refused);
 
   const Described picture = family.add(Verb::screenshot, "screenshot", "The screen of a VM, as a PNG file",
-                                       "  vnet vm screenshot alice alice.png");
+                                       "  vnet vm screenshot alice alice.png\n"
+                                       "  vnet vm screenshot alice small.png --size 320x240");
   family.name(picture);
   family.tree().completes(picture.app.add_option("file", picture.given->file, "Where to")->type_name("FILE"),
                           Ask::files);
+  picture.app.add_option("--size", picture.given->size, "Made smaller, to fit this; default: as large as the screen")
+      ->type_name("WIDTHxHEIGHT");
   family.on(picture, true, CommandTree::Json::refused);
 }
 

@@ -164,15 +164,4 @@ void StopJob::vm_ended(const std::string& /*how*/) {
   report_->done({{"name", vm_.spec().name}, {"how", quitting_ ? "ended" : "shut down"}});
 }
 
-ScreenshotJob::ScreenshotJob(Vm& vm, std::shared_ptr<Report> report, std::string file, Instant now)
-    : Job(vm, std::move(report), now + kPatience), file_(std::move(file)) {
-  asked_.ask(vm_.qmp(), "screendump", {{"filename", file_}, {"format", "png"}});
-}
-
-void ScreenshotJob::go(Instant /*now*/) {
-  if (asked_.waiting()) return;
-  if (!asked_.answer()) return report_->failed(asked_.answer().error());
-  report_->done({{"file", file_}});
-}
-
 }  // namespace vnet::adapter

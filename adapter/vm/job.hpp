@@ -25,11 +25,13 @@ class Report {
   void line(const Json& document) { lines_.push_back(compact(document)); }
   void done(Json result) { end(compact({{"done", std::move(result)}})); }
   void failed(const std::string& text) {
-    failed_ = !over_;
+    if (!over_) failure_ = text;
     end(compact({{"failed", text}}));
   }
   [[nodiscard]] bool over() const noexcept { return over_; }
-  [[nodiscard]] bool has_failed() const noexcept { return failed_; }
+  [[nodiscard]] bool has_failed() const noexcept { return failure_.has_value(); }
+  /// Why it has failed, if it has.
+  [[nodiscard]] const std::optional<std::string>& failure() const noexcept { return failure_; }
   /// The next line that has not been taken.
   [[nodiscard]] std::optional<std::string> take();
   [[nodiscard]] bool has_lines() const noexcept { return !lines_.empty(); }
@@ -51,7 +53,7 @@ class Report {
   std::deque<std::string> lines_;
   bool over_ = false;
   bool abandoned_ = false;
-  bool failed_ = false;
+  std::optional<std::string> failure_;
 };
 
 /// A question to QMP that a job waits for.
@@ -149,21 +151,6 @@ class StopJob final : public Job {
  private:
   Asked asked_;
   bool quitting_ = false;
-};
-
-/// The screen as a PNG file.
-class ScreenshotJob final : public Job {
- public:
-  ScreenshotJob(Vm& vm, std::shared_ptr<Report> report, std::string file, Instant now);
-  [[nodiscard]] bool exclusive() const override { return false; }
-  [[nodiscard]] const char* name() const override { return "taking a picture"; }
-
- protected:
-  void go(Instant now) override;
-
- private:
-  std::string file_;
-  Asked asked_;
 };
 
 }  // namespace vnet::adapter

@@ -19,6 +19,7 @@ struct VmOptions {
   std::optional<std::string> nic{};          ///< attach, detach, ip
   std::optional<std::string> network{};      ///< attach
   std::optional<std::string> snapshot{};     ///< save, restore, rm
+  std::optional<std::string> size{};         ///< screenshot: of a smaller picture
   std::optional<std::uint32_t> timeout_s{};  ///< stop, ip, exec
   std::vector<std::string> words{};          ///< exec: the command
   std::vector<std::string> puts{};           ///< exec: FROM:TO

@@ -4,8 +4,11 @@
 #include <unistd.h>
 
 #include <array>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <utility>
 
 #include "adapter/commands.hpp"
@@ -19,6 +22,7 @@
 #include "adapter/vm/exec_vm.hpp"
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/launch.hpp"
+#include "adapter/vm/picture.hpp"
 #include "adapter/vm/snapshot_commands.hpp"
 #include "adapter/vm/vm_address.hpp"
 
@@ -111,8 +115,20 @@ ExitCode stop(const VmOptions& options) {
 
 ExitCode screenshot(const VmOptions& options) {
   if (!options.file) return failed("vm screenshot: found no file; expected where to write the picture");
-  const auto result = ask_vm(options.name, "screenshot", {{"file", absolute(options.folder, *options.file)}});
-  return result ? ExitCode::ok : failed(result.error());
+  Query query = {{"full", "1"}};
+  if (options.size) {
+    if (const auto size = read_picture_size(*options.size); !size) {
+      complain("vm screenshot: --size: " + size.error());
+      return ExitCode::usage;
+    }
+    query = {{"size", *options.size}};
+  }
+  const auto png = get_from_vm(options.name, api_target({"screenshot"}, query));
+  if (!png) return failed(png.error());
+  const std::string path = absolute(options.folder, *options.file);
+  std::ofstream file{path, std::ios::binary};
+  if (file.write(png->data(), static_cast<std::streamsize>(png->size())).flush()) return ExitCode::ok;
+  return failed("cannot write " + printable(path) + ": " + std::strerror(errno));
 }
 
 ExitCode logs(const VmOptions& options) {

@@ -8,15 +8,18 @@
 //   POST /v1/detach      {"nic"?}                     a job
 //   POST /v1/stop        {"timeout_s"?}               a job
 //   POST /v1/save        {"snapshot"} or {"cache"}    a job
-//   POST /v1/screenshot  {"file"}                     a job
 //   POST /v1/agent       {"command", "timeout_s"?}    a job: the agent's command, of vnet-agent(8), without its id
+//   GET  /v1/screenshot                               the screen as a PNG, at most 320x240
+//                        ?size=WIDTHxHEIGHT           ... at most so large; proportions are kept, nothing is enlarged
+//                        ?full=1                      ... as it is
 //
 // A job's answer is its report (job.hpp), a line of JSON each, as it comes; the last one has `done` or `failed`.
 // Without `nic` the only NIC is meant. Exclusive jobs wait for nobody: a second one is refused with 409.
+// A picture is the whole answer, and comes when it is there; 502: QEMU gave none.
 //
 // The first SIGINT or SIGTERM shuts the guest down, the second kills it. The supervisor ends when QEMU has, however
 // that came.
-// Limits: those of http::ServerOptions; kMaxJobs.
+// Limits: those of http::ServerOptions; kMaxJobs, and one that stops the VM.
 #pragma once
 
 #include <functional>
@@ -59,8 +62,14 @@ class Supervisor final : private dgram::Watched {
   http::Response handle(http::Request& request);
   http::Response post(const std::string& verb, const Json& body);
   [[nodiscard]] Json view();
+  http::Response screenshot(const http::Request& request);
+  /// What an exclusive job is doing; empty: none is there.
+  [[nodiscard]] std::string busy() const;
+  /// The report of a job that has been begun; null: there are too many.
   template <typename JobOf, typename... Arguments>
-  http::Response begin(Arguments&&... arguments);
+  std::shared_ptr<Report> begin(Arguments&&... arguments);
+  template <typename JobOf, typename... Arguments>
+  http::Response begin_reported(Arguments&&... arguments);
 
   /// Whoever started us has closed the other end of a pipe: by going, or by ending in whatever way.
   class Leash final : public dgram::Watched {

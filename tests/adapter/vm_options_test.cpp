@@ -88,6 +88,7 @@ TEST(VmOptions, TheOthersTakeAName) {
             Words{"network=lab"});
   EXPECT_EQ(options_of({"rm", "--snapshot", "warm"}).snapshot, "warm");
   EXPECT_EQ(options_of({"screenshot", "alice", "a.png"}).file, "a.png");
+  EXPECT_EQ(options_of({"screenshot", "alice", "a.png", "--size", "64x48"}).size, "64x48");
   EXPECT_TRUE(options_of({"logs", "alice", "-f", "--supervisor"}).follow);
   EXPECT_EQ(options_of({"list"}).verb, Verb::list);
 }
