@@ -4,7 +4,10 @@
 // made it with, so that nothing which a QEMU that its guest has taken over may put in its place (a link to another file
 // of the user's, a pipe that nobody writes to) is ever opened. The name is removed with the job. A QEMU that answers
 // only after the time limit may leave a file of that name; it goes with the folder.
-// Limits: those of ppm.hpp.
+//
+// The PNG is made in the supervisor's loop, which does nothing else meanwhile: measured at 22 ms for a plain screen of
+// 1280x800, 0.4 s for noise on the largest that QEMU's standard VGA has memory for, and 2 s at the limits of ppm.hpp.
+// Limits: those.
 #pragma once
 
 #include <memory>
