@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <charconv>
 #include <utility>
 
@@ -41,6 +42,7 @@ std::array<std::uint8_t, kPictureChannels> mean_of(const Picture& picture, std::
     }
   }
   const std::uint64_t count = (right - left) * (bottom - top);
+  assert(count > 0);
   std::array<std::uint8_t, kPictureChannels> mean{};
   for (std::size_t i = 0; i < kPictureChannels; ++i) mean[i] = static_cast<std::uint8_t>((sums[i] + count / 2) / count);
   return mean;
