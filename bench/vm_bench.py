@@ -90,16 +90,15 @@ class Plain:
         self.machine = [*MACHINE, '-kernel', image.kernel, '-initrd', image.initrd, '-append',
                         f'{vnet_vm.BOOT_FLAGS} vnet.agent=vnet.agent']
         self.state, self.control = folder / 'plain.state', folder / 'plain.qmp'
-        process, ours, qmp = self.start()
-        with process, ours, qmp:
+        with self.run() as (_, qmp):
             time.sleep(8)  # nothing of ours in it can say when it has booted
-            self.ask(qmp, 'stop')
-            self.ask(qmp, 'migrate', uri=f'exec:cat >{self.state}')
+            self.ask(qmp, 'migrate', uri=f'exec:cat >{self.state}')  # running, so that it runs when it is loaded
             while self.ask(qmp, 'query-migrate').get('status') != 'completed':
                 time.sleep(0.01)
-            process.kill()
 
-    def start(self, *more):
+    @contextlib.contextmanager
+    def run(self, *more):
+        """Our end of its NIC, and its control."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
         self.control.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
@@ -114,9 +113,14 @@ class Plain:
             process = subprocess.Popen([str(word) for word in words], pass_fds=[fd], stdin=subprocess.DEVNULL)
             theirs.close()
             qmp = listener.accept()[0].makefile('rw')
-        qmp.readline()
-        self.ask(qmp, 'qmp_capabilities')
-        return process, ours, qmp
+        try:
+            with ours, qmp:
+                qmp.readline()
+                self.ask(qmp, 'qmp_capabilities')
+                yield ours, qmp
+        finally:
+            process.kill()
+            process.wait()
 
     @staticmethod
     def ask(qmp, command, **arguments):
@@ -129,13 +133,10 @@ class Plain:
 
     def restore(self):
         began = time.monotonic()
-        process, ours, qmp = self.start('-incoming', f'exec:cat {self.state}')
-        with process, ours, qmp:
+        with self.run('-incoming', f'exec:cat {self.state}') as (ours, _):
             ours.settimeout(10)
             ours.recv(65536)
-            took = time.monotonic() - began
-            process.kill()
-        return took
+            return time.monotonic() - began
 
 
 class Moving:

@@ -70,13 +70,24 @@ class ApiPlant : public Plant {
     return answer;
   }
 
+  /// The first NIC waits; all others have been given an address.
+  [[nodiscard]] std::string assignment_of(const MacAddress& mac) const {
+    const l2::PortId port = fabric.find(mac);
+    if (port == l2::PortId{0}) return std::string{kAssignWait};
+    Assignment found;
+    found.mac = mac;
+    found.ipv4 = Ipv4Prefix{Ipv4Address::parse("10.0.0.9").value(), 24};
+    found.dns = {IpAddress{Ipv4Address::parse("10.0.0.1").value()}};
+    return to_line(found);
+  }
+
   EventBacklog backlog{1000};
   Outcome<Reloaded> reloaded = Reloaded{};
   std::size_t handed_over = 0;
   Api api{{fabric, hub, captures, forwards, operations, backlog, [this] { return moment(); },
            [this] { return reloaded; }, [this](dgram::Fd, const std::string&) { ++handed_over; },
            [] { return http::ServerCounters{}; }, [] { return std::size_t{3}; }, 64, nullptr,
-           [](const MacAddress&) { return std::string{kAssignWait}; }}};
+           [this](const MacAddress& mac) { return assignment_of(mac); }}};
 };
 
 }  // namespace vnet::daemon

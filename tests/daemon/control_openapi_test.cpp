@@ -137,6 +137,8 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("POST", "/v1/nics", R"({"name": "dave"})");
   judge("PATCH", "/v1/nics/dave", R"({"link": "down", "network": "office", "ip": null, "cause": "a test"})");
   judge("PATCH", "/v1/nics/dave", R"({"impair": {"loss_burst": {"enter": 0.01, "leave": 0.2}, "queue_kb": 64}})");
+  EXPECT_THAT(judge("POST", "/v1/nics/dave/assignment").body, ::testing::HasSubstr("10.0.0.9"));
+  EXPECT_THAT(judge("POST", "/v1/nics/alice/assignment").body, ::testing::HasSubstr("null"));
   judge("DELETE", "/v1/nics/dave");
   judge("PATCH", "/v1/networks/home", R"({"egress": {"enabled": true, "allow": ["10.9.0.0/16"],
     "deny": ["2001:db8::/32", {"to": "10.9.9.0/24", "proto": "tcp", "ports": "25,465-587"}]}})");
