@@ -58,6 +58,7 @@ class Stage(contextlib.ExitStack):
 
     def to_driver(self, name, *more):
         """Seconds from the command to the agent's line."""
+        self.driver.drain()
         began = time.monotonic()
         self.vms.vnet('vm', 'start', *self.words(name, *more), timeout=300)
         _, connection = self.driver.hello()
@@ -67,6 +68,7 @@ class Stage(contextlib.ExitStack):
 
     def eight(self):
         names = [f'guest-{number}' for number in range(8)]
+        self.driver.drain()
         began = time.monotonic()
         with concurrent.futures.ThreadPoolExecutor(8) as pool:
             starts = [pool.submit(self.vms.vnet, 'vm', 'start', *self.words(name, '--cached')) for name in names]
@@ -151,31 +153,34 @@ class Moving:
             self.vms.vnet('vm', 'exec', name, '--timeout', '60', '--', 'true')
         else:
             self.machine = self.vms.start(name, '--nic', 'network=home', '--disconnected', memory=MEMORY)
-        # The first time the guest's kernel and ours load what they need.
-        self.attach()
+        self.vms.vnet('vm', 'attach', name)
+        self.wait()
 
     def wait(self):
         if self.by_agent:
             return self.vms.vnet('vm', 'exec', self.name, '--', 'sh', '-c', self.WAIT)
         return self.machine.guest.check(self.WAIT)
 
-    def attach(self, wait_before=True):
-        """Seconds from `vnet vm attach` to an answered ping."""
+    def attach(self):
+        """Seconds from `vnet vm attach` to an answered ping, the guest having no address."""
+        self.vms.vnet('vm', 'detach', self.name)
+        self.forget()
         with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            if wait_before:
-                self.vms.vnet('vm', 'detach', self.name)
-                self.forget()
-                waiter = pool.submit(self.wait)
-                time.sleep(0.5)  # it is at it, and the pause that a guest needs to see its carrier gone is over
-                began = time.monotonic()
-            else:
-                began = time.monotonic()
-                self.vms.vnet('vm', 'detach', self.name)
-                self.forget()
-                waiter = pool.submit(self.wait)
+            waiter = pool.submit(self.wait)
+            time.sleep(2)  # it is at it, and what a guest needs to see its carrier go is over
+            began = time.monotonic()
             self.vms.vnet('vm', 'attach', self.name)
             waiter.result()
             return time.monotonic() - began
+
+    def cycle(self):
+        """Seconds from `vnet vm detach`, with `attach` behind it, to an answered ping."""
+        time.sleep(2)
+        began = time.monotonic()
+        self.vms.vnet('vm', 'detach', self.name)
+        self.vms.vnet('vm', 'attach', self.name)
+        self.wait()
+        return time.monotonic() - began
 
     def forget(self):
         """So that the guest has to be told its address again."""
@@ -186,37 +191,44 @@ class Moving:
             self.machine.guest.check(flush)
 
 
+class Table:
+    """Rows of seconds, printed as they are finished."""
+
+    def __init__(self):
+        self.floor = None
+
+    def print(self, **rows):
+        for row, seconds in rows.items():
+            middle = statistics.median(seconds)
+            self.floor = self.floor or middle
+            print(f'{row.replace("_", " "):48}{middle * 1000:8.0f}  ({min(seconds) * 1000:.0f} to '
+                  f'{max(seconds) * 1000:.0f}){middle / self.floor:8.2f}', flush=True)
+
+
 def main():
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 10
-    rows = {}
-
-    def note(row, seconds):
-        rows.setdefault(row, []).append(seconds)
-
+    table = Table()
+    print(f'--- {MEMORY} MiB, emulated; milliseconds, median (least to most) of {rounds}, and as a multiple of the floor')
     with Stage() as stage:
         plain = Plain(stage.folder)
         stage.to_driver('warm', '--cached')
         stage.stop('warm')
+        floor, cached, cold, eight = [], [], [], []
         for _ in range(rounds):
-            note('plain -incoming to its first frame', plain.restore())
-            note('cached restore to agent at the driver', stage.to_driver('cached', '--cached'))
+            floor.append(plain.restore())
+            cached.append(stage.to_driver('cached', '--cached'))
             stage.stop('cached')
+        table.print(plain_incoming_to_its_first_frame=floor, cached_restore_to_agent_at_the_driver=cached)
         for _ in range(min(rounds, 5)):
-            note('cold boot to agent at the driver', stage.to_driver('cold'))
+            cold.append(stage.to_driver('cold'))
             stage.stop('cold')
-            note('eight cached restores at once', stage.eight())
+            eight.append(stage.eight())
+        table.print(cold_boot_to_agent_at_the_driver=cold, eight_cached_restores_at_once=eight)
         for by_agent, how in ((True, 'assignment'), (False, 'DHCP')):
             moving = Moving(stage, 'moving' if by_agent else 'asking', by_agent)
-            for _ in range(rounds):
-                note(f'attach to answered ping, by {how}', moving.attach())
-                note(f'detach and attach to answered ping, by {how}', moving.attach(wait_before=False))
+            table.print(**{f'attach to an answered ping, by {how}': [moving.attach() for _ in range(rounds)],
+                           f'detach, attach to an answered ping, by {how}': [moving.cycle() for _ in range(rounds)]})
             stage.stop(moving.name)
-    floor = statistics.median(rows['plain -incoming to its first frame'])
-    print(f'--- {MEMORY} MiB, emulated; milliseconds, median (least to most) of {rounds}, and as a multiple of the floor')
-    for row, seconds in rows.items():
-        middle = statistics.median(seconds)
-        print(f'{row:48}{middle * 1000:8.0f}  ({min(seconds) * 1000:.0f} to {max(seconds) * 1000:.0f})'
-              f'{middle / floor:8.2f}', flush=True)
 
 
 if __name__ == '__main__':

@@ -40,6 +40,7 @@ void NicState::carrier_done(bool done, Instant now) {
   } else {
     carrier_ = Carrier::up;
     raised_ = true;
+    raised_at_ = now;
     if (std::exchange(announce_, false)) effects_.announce();
   }
   reconcile(now);
@@ -119,8 +120,9 @@ NicState::Effect NicState::next(Instant now) {
   if (ask) wake_ = std::min(wake_, ask_at_);
   if (lit && carrier_ != Carrier::up) {
     if (!may_retry) return Effect::none;
-    if (now >= lowered_ + kDwell) return Effect::raise;
-    wake_ = std::min(wake_, lowered_ + kDwell);
+    const Instant noticed = lowered_ == Instant{} ? Instant{} : std::max(lowered_ + kDwell, raised_at_ + kNotice);
+    if (now >= noticed) return Effect::raise;
+    wake_ = std::min(wake_, noticed);
   }
   return Effect::none;
 }

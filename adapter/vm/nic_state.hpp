@@ -10,6 +10,8 @@
 //   asks for an address when its carrier comes is heard.
 // * Another network is another cable: the carrier goes down before the move and comes up after it, and is down for
 //   kDwell at least: a guest whose host is busy, and which is told only when both have happened, sees no change at all.
+//   Linux tells its programs of a carrier that goes at most once a second, so it stays down until kNotice after it had
+//   last come, too.
 // * A switch that is gone takes the attachment, and not at once the carrier: a daemon that is started again within
 //   kGrace costs only the gap. After that the carrier goes down, since it leads nowhere.
 // * Somebody who detaches the NIC at the switch, or plugs another client in, has decided: the wish follows.
@@ -60,6 +62,7 @@ class NicEffects {
 class NicState {
  public:
   static constexpr Duration kDwell = std::chrono::milliseconds{250};
+  static constexpr Duration kNotice = std::chrono::milliseconds{1250};
   static constexpr Duration kGrace = std::chrono::seconds{10};
   /// After QEMU has failed to set a carrier, or the switch to answer.
   static constexpr Duration kRetry = std::chrono::seconds{1};
@@ -126,6 +129,7 @@ class NicState {
   bool deciding_ = false;
   bool settled_ = false;
   Instant lowered_{};
+  Instant raised_at_{};
   Instant grace_until_{};
   Instant retry_at_{};  ///< for QEMU
   Instant ask_at_{};    ///< for the switch

@@ -45,6 +45,7 @@ class NicStateTest : public ::testing::Test, protected NicEffects {
     carrier_done();
     EXPECT_THAT(effects(), ElementsAre("announce"));
     EXPECT_TRUE(state_.settled());
+    now_ += NicState::kNotice;  // long ago
   }
 
   Instant now_{std::chrono::seconds{100}};
@@ -88,6 +89,25 @@ TEST_F(NicStateTest, AMoveIsACarrierThatGoesAndComes) {
   carrier_done();
   EXPECT_THAT(effects(), ElementsAre("announce"));
   EXPECT_EQ(state_.network(), "lab");
+}
+
+TEST_F(NicStateTest, ACarrierThatHasJustComeGoesForLongEnoughToBeTold) {
+  begin_attached();
+  state_.attach("lab", now_);
+  carrier_done();
+  attached("lab");
+  now_ += NicState::kDwell;
+  state_.expire(now_);
+  carrier_done();
+  const Instant raised = now_;
+  state_.attach("home", now_);
+  carrier_done();
+  attached("home");
+  (void)effects();
+  EXPECT_EQ(state_.next_deadline(), raised + NicState::kNotice);
+  now_ = raised + NicState::kNotice;
+  state_.expire(now_);
+  EXPECT_THAT(effects(), ElementsAre("raise"));
 }
 
 TEST_F(NicStateTest, AttachingWhereItIsChangesNothing) {
