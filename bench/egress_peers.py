@@ -170,6 +170,28 @@ class Gvproxy(Pair):
         self.give('192.168.127.5/24', '192.168.127.1')
 
 
+class Relay(Pair):
+    """The limit: the stream bridge at both ends, and between them a program that copies bytes and does nothing else."""
+
+    name = 'a bare relay, stream'
+    program = 'socat'
+    server = '192.168.127.1'
+
+    def start(self):
+        guest, host = self.folder / 'guest.sock', self.folder / 'host.sock'
+        relay = self.keep(self.host.start(['socat', '-b', '262144', f'UNIX-LISTEN:{guest}', f'UNIX-LISTEN:{host}']))
+        harness.eventually(guest.exists, 5, 'the first socket of socat')
+        self.bridge(guest)
+        harness.eventually(host.exists, 5, 'its second')
+        self.keep(self.host.start([BUILD / 'bench/tap_stream', 'eth0', str(self.mtu), host]), 'ready')
+        return relay
+
+    def address(self):
+        self.give('192.168.127.5/24', self.server)
+        self.host.run(['ip', 'addr', 'add', f'{self.server}/24', 'dev', 'eth0'])
+        self.host.run(['ip', 'link', 'set', 'eth0', 'up', 'mtu', str(self.mtu)])
+
+
 def installed():
-    return [kind for kind in (Vnetd, VnetdStream, Passt, Pasta, Slirp, Gvproxy)
+    return [kind for kind in (Vnetd, VnetdStream, Passt, Pasta, Slirp, Gvproxy, Relay)
             if not hasattr(kind, 'program') or shutil.which(kind.program)]

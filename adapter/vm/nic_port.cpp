@@ -58,7 +58,8 @@ void NicPort::look(Instant now) {
 }
 
 void NicPort::unplug() const {
-  (void)line_.ask("DELETE", api_target({"nics", nic_.name, "attach"}), {{"cause", "the VM has ended"}});
+  (void)line_.ask("DELETE", api_target({"nics", nic_.name, "attach"}),
+                  {{"cause", "the VM has ended"}, {"ended", true}});
 }
 
 Json NicPort::view() const {

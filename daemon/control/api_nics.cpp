@@ -121,6 +121,8 @@ http::Response Api::delete_attach(Call& call) {
   if (!port) return std::move(port.error());
   const std::string cause = cause_of(call);
   if (const auto detached = parts_.operations.detach(*port, cause); !detached) return problem(detached.error());
+  // Whoever its connections are with need not find out by a time-out.
+  if (call.document.is_object() && call.document.value("ended", false)) parts_.operations.restart_guest(*port, {});
   return no_content();
 }
 

@@ -150,7 +150,7 @@ TEST_F(OpenApi, EveryOperationAnswersAsItIsDocumented) {
   judge("GET", "/v1/nat/mappings?network=home&limit=5");
   judge("GET", "/v1/leases");
   judge("GET", "/v1/leases/10.0.0.77?network=home");
-  judge("DELETE", "/v1/nics/alice/attach", R"({"cause": "a test"})");
+  judge("DELETE", "/v1/nics/alice/attach", R"({"cause": "a test", "ended": true})");
   {
     auto pair = dgram::make_pair(SOCK_STREAM);
     std::vector<dgram::Fd> fds;

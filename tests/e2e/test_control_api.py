@@ -208,7 +208,7 @@ class Mistakes(Api):
         ('DELETE', '/v1/nics/alcie', None, 404, '', 'did you mean "alice"'),
         ('POST', '/v1/nics/alice/attach', None, 400, '', '0 descriptors'),
         ('DELETE', '/v1/nics/bob/attach', None, 409, '', 'nothing is attached'),
-        ('DELETE', '/v1/nics/alice/attach', {'because': 'x'}, 400, '/because', 'expected one of cause'),
+        ('DELETE', '/v1/nics/alice/attach', {'because': 'x'}, 400, '/because', 'expected one of cause, ended'),
         ('POST', '/v1/captures', {'filter': 'arp'}, 400, '', '"file"'),
         ('POST', '/v1/captures', {'file': 'x.pcapng'}, 400, '/file', 'absolute'),
         ('POST', '/v1/captures', {'file': '/nowhere/x.pcapng'}, 409, '/file', 'No such file'),

@@ -114,6 +114,32 @@ class Assigned(AgentCase):
         self.assertNotIn('192.168.1.', self.exec('alice', 'ip', 'addr').stdout)
         self.exec('alice', 'ping', '-c', '1', '-W', '5', '10.7.0.1')
 
+    def test_when_the_vm_has_ended_its_peers_hear_of_it(self):
+        self.guest('erin', '--nic', 'network=home,assign')
+        mac = self.api.get('/v1/nics/erin')['mac']
+        _, connection = self.driver.hello(lambda hello: hello['mac'] == mac)
+        self.addCleanup(connection.close)
+        self.vms.vnet('vm', 'stop', 'erin', '--timeout', '0')
+        with self.assertRaises(ConnectionResetError):
+            connection.recv(1)
+
+    def test_a_connection_with_another_guest_is_over_when_it_is_restored(self):
+        for name in ('carol', 'dave'):
+            self.guest(name, '--nic', 'network=home,assign', dial='')
+            self.addCleanup(lambda name=name: self.vms.vnet('vm', 'stop', name, '--timeout', '0', check=False))
+        address = self.vms.vnet('vm', 'ip', 'dave').stdout.strip()
+        self.vms.vnet('vm', 'ip', 'carol')
+        listening = 'sleep 1000 | nc -l -p 5000 & until netstat -lnt | grep -q :5000; do :; done'
+        self.exec('dave', 'sh', '-c', f'({listening}) >/dev/null 2>&1')
+        self.exec('carol', 'sh', '-c', f'(sleep 1000 | nc {address} 5000) >/dev/null 2>&1 &')
+        harness.eventually(lambda: 'ESTABLISHED' in self.exec('dave', 'netstat', '-nt').stdout, 10, 'the connection')
+        self.vms.vnet('vm', 'save', 'carol', 'connected')
+        self.vms.vnet('vm', 'stop', 'carol', '--timeout', '0')
+        self.vms.vnet('vm', 'restore', 'connected')
+        for name in ('carol', 'dave'):
+            harness.eventually(lambda name=name: self.exec(name, 'pidof', 'nc', check=False).returncode == 1, 10,
+                               f'the end of the connection at {name}')
+
     def test_it_waits_until_it_is_told(self):
         self.guest('bob', '--nic', 'network=home')
         self.exec('bob', 'true')

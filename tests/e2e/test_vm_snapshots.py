@@ -126,7 +126,7 @@ class Snapshots(harness.Case):
         state.write_bytes(whole[:-1])
         self.assertIn('not whole', self.vms.vnet('vm', 'restore', 'warm', check=False).stdout)
         state.write_bytes(b'x' + whole[1:])
-        self.assertIn('see ', self.vms.vnet('vm', 'restore', 'warm', check=False).stdout)
+        self.assertIn('its state is damaged', self.vms.vnet('vm', 'restore', 'warm', check=False).stdout)
         state.write_bytes(whole)
         self.assertIn('did you mean "warm"?', self.vms.vnet('vm', 'restore', 'wram', check=False).stdout)
 
