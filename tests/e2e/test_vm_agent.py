@@ -11,6 +11,7 @@ import harness
 import processes
 import vnet_vm
 from driver import Driver
+from vm import BOOT_SECONDS
 
 ALIAS = '192.168.1.254'
 CONFIG = {'networks': [{'name': 'home', 'ipv4': '192.168.1.1/24', 'host_alias': ALIAS, 'egress': {'enabled': True},
@@ -29,7 +30,8 @@ class AgentCase(harness.Case):
         harness.Case.at_end(cls, cls.driver.close)
 
     def exec(self, name, *words, check=True, **options):
-        return self.vms.vnet('vm', 'exec', name, *options.pop('flags', ()), '--', *words, check=check, **options)
+        flags = options.pop('flags', ['--timeout', str(BOOT_SECONDS)])
+        return self.vms.vnet('vm', 'exec', name, *flags, '--', *words, check=check, timeout=2 * BOOT_SECONDS, **options)
 
     @classmethod
     def guest(cls, name, *arguments, verb='start', **options):
@@ -47,7 +49,7 @@ class Commands(AgentCase):
     def setUpClass(cls):
         super().setUpClass()
         cls.guest('alice', '--disconnected', dial='')
-        cls.vms.vnet('vm', 'exec', 'alice', '--', 'true')
+        cls.vms.vnet('vm', 'exec', 'alice', '--timeout', str(BOOT_SECONDS), '--', 'true', timeout=2 * BOOT_SECONDS)
 
     def test_a_commands_output_and_exit_code_are_ours(self):
         done = self.exec('alice', 'sh', '-c', 'echo here; echo there >&2; exit 3', check=False)
@@ -156,6 +158,7 @@ class Cached(AgentCase):
     NIC = ('--nic', 'network=home,assign', '--cached')
 
     def start(self, name, *more, **options):
+        self.driver.drain()
         began = time.monotonic()
         machine = self.guest(name, *self.NIC, *more, **options)
         self.addCleanup(lambda: machine.vnet('stop', '--timeout', '0', check=False))
