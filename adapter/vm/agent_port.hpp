@@ -1,9 +1,9 @@
 // AgentPort: the host's end of the serial port `vnet.agent`, at which vnet-agent listens in the guest.
 //
-// Lines of JSON both ways, as vnet-agent(8) has them. The host tells the guest its assignment, and has commands run
-// whose outcome comes back line by line under their id. A serial port has no connection, so whether somebody is there
-// is known by what is heard: the agent asks for its assignment when it starts, and answers a ping. What is written
-// while nobody reads waits in the socket, so of assignments only the newest is kept, and nothing is sent twice.
+// Lines of JSON both ways, as agent/protocol.hpp has them. The host tells the guest its assignment, and has commands
+// run whose outcome comes back line by line under their id. A serial port has no connection, so whether somebody is
+// there is known by what is heard: the agent asks for its assignment when it starts, and answers a ping. What is
+// written while nobody reads waits in the socket, so of assignments only the newest is kept, and nothing is sent twice.
 //
 // A snapshot catches the line in the middle of whatever it was at. So we begin with a line's end, pass over what is no
 // line of ours, and our ids begin where those of an earlier supervisor, whose commands the guest may still be at, do

@@ -9,8 +9,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <map>
-#include <optional>
 #include <utility>
 
 #include "adapter/printable.hpp"
@@ -42,17 +40,17 @@ class DigestBook {
     if (text.is_object()) book_ = text;
   }
   Read<std::string> of(const std::string& file) {
-    const auto mark = look_at_file(file);
+    auto mark = look_at_file(file);
     if (!mark) return fail("cannot read " + file + ": " + std::strerror(errno));
-    const Json& known = member(book_, file);
-    if (count_at(known, "bytes") == mark->bytes && member(known, "modified_ns") == Json(mark->modified_ns) &&
-        !text_at(known, "xxh3").empty()) {
-      return text_at(known, "xxh3");
+    const FileMark known = read_mark(member(book_, file));
+    if (known.bytes == mark->bytes && known.modified_ns == mark->modified_ns && !known.digest.empty()) {
+      return known.digest;
     }
     const auto digest = digest_of_file(file);
     if (!digest) return fail("cannot read " + file + ": " + std::strerror(errno));
     if (book_.size() >= kMaxDigests) book_ = Json::object();
-    book_[file] = {{"bytes", mark->bytes}, {"modified_ns", mark->modified_ns}, {"xxh3", *digest}};
+    mark->digest = *digest;
+    book_[file] = mark_json(*mark);
     (void)write_file(path_, pretty(book_));  // the next one looks again, then
     return *digest;
   }

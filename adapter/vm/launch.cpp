@@ -5,7 +5,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
@@ -21,6 +20,7 @@
 #include "adapter/vm/disk_copies.hpp"
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/kvm_probe.hpp"
+#include "adapter/vm/process.hpp"
 #include "adapter/vm/supervisor.hpp"
 
 namespace vnet::adapter {
@@ -90,10 +90,7 @@ void leave_terminal(const VmFolder& folder, std::initializer_list<int> kept) {
   ::dup2(null, STDIN_FILENO);
   ::dup2(log < 0 ? null : log, STDOUT_FILENO);
   ::dup2(log < 0 ? null : log, STDERR_FILENO);
-  const long most = std::clamp(::sysconf(_SC_OPEN_MAX), 256L, 65536L);
-  for (int fd = 3; fd < most; ++fd) {
-    if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);
-  }
+  close_others({kept.begin(), kept.size()});
 }
 
 Read<ExitCode> in_background(VmStart how, dgram::Fd lock) {

@@ -23,14 +23,6 @@ void reset_signals() {
   ::signal(SIGPIPE, SIG_DFL);
 }
 
-/// In a child: everything but what is to be kept.
-void close_others(std::span<const int> kept) {
-  const long most = std::clamp(::sysconf(_SC_OPEN_MAX), 256L, 65536L);
-  for (int fd = 3; fd < most; ++fd) {
-    if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);
-  }
-}
-
 /// In the child. `report` is closed by a successful exec, and told errno by any other.
 [[noreturn]] void become(const std::vector<char*>& arguments, std::span<const int> inherited, int output, int report,
                          pid_t parent) {
@@ -65,6 +57,13 @@ void close_others(std::span<const int> kept) {
 }
 
 }  // namespace
+
+void close_others(std::span<const int> kept) {
+  const long most = std::clamp(::sysconf(_SC_OPEN_MAX), 256L, 65536L);
+  for (int fd = 3; fd < most; ++fd) {
+    if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);
+  }
+}
 
 dgram::SystemResult<Process> Process::start(const std::vector<std::string>& command, std::span<const int> inherited,
                                             int output) {

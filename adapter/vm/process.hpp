@@ -20,6 +20,9 @@
 
 namespace vnet::adapter {
 
+/// In a child: of the descriptors beyond the standard three, everything but what is to be kept. System calls only.
+void close_others(std::span<const int> kept);
+
 class Process {
  public:
   /// Starts `command` (found by PATH) with the descriptors `inherited`, which keep their numbers; stdin is /dev/null,

@@ -19,15 +19,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Json mark_json(const FileMark& mark) {
-  return {{"bytes", mark.bytes}, {"modified_ns", mark.modified_ns}, {"xxh3", mark.digest}};
-}
-
-FileMark read_mark(const Json& object) {
-  const Json& time = member(object, "modified_ns");
-  return {count_at(object, "bytes"), time.is_number_integer() ? time.get<std::int64_t>() : 0, text_at(object, "xxh3")};
-}
-
 std::string nic_text(const VmNic& nic) { return nic.model + " " + nic.mac.value_or(MacAddress{}).to_string(); }
 
 std::string list_of(const std::vector<VmNic>& nics) {
@@ -41,6 +32,15 @@ Read<Manifest> bad(const Snapshot& snapshot, const std::string& why) {
 }
 
 }  // namespace
+
+Json mark_json(const FileMark& mark) {
+  return {{"bytes", mark.bytes}, {"modified_ns", mark.modified_ns}, {"xxh3", mark.digest}};
+}
+
+FileMark read_mark(const Json& object) {
+  const Json& time = member(object, "modified_ns");
+  return {count_at(object, "bytes"), time.is_number_integer() ? time.get<std::int64_t>() : 0, text_at(object, "xxh3")};
+}
 
 std::optional<FileMark> look_at_file(const std::string& path) {
   struct stat info {};

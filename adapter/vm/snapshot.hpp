@@ -42,6 +42,8 @@ struct FileMark {
   bool operator==(const FileMark&) const = default;
 };
 
+[[nodiscard]] Json mark_json(const FileMark& mark);
+[[nodiscard]] FileMark read_mark(const Json& object);
 /// Without a digest. Nothing when the file is not there.
 [[nodiscard]] std::optional<FileMark> look_at_file(const std::string& path);
 /// The same file as `mark` was made of: by size and time, or else by its digest if it has one.

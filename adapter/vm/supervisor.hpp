@@ -8,7 +8,7 @@
 //   POST /v1/detach      {"nic"?}                     a job
 //   POST /v1/stop        {"timeout_s"?}               a job
 //   POST /v1/save        {"snapshot"} or {"cache"}    a job
-//   POST /v1/agent       {"command", "timeout_s"?}    a job: the agent's command, of vnet-agent(8), without its id
+//   POST /v1/agent       {"command", "timeout_s"?}    a job: the agent's command, of agent/protocol.hpp, without its id
 //   GET  /v1/screenshot                               the screen as a PNG, at most 320x240
 //                        ?size=WIDTHxHEIGHT           ... at most so large; proportions are kept, nothing is enlarged
 //                        ?full=1                      ... as it is
