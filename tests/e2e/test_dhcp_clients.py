@@ -23,13 +23,18 @@ class DhcpClients(harness.Case):
         needs.root()
 
     def start_udhcpc(self, host, *flags):
-        """In the foreground until it is signalled; its lease file is `host.lease_file`."""
+        """In the foreground until it is signalled; what its script was told is `self.lease(host)`."""
         host.lease_file = self.folder / f'{host.name}.lease'
         environment = dict(os.environ, LEASE_FILE=str(host.lease_file), RESOLV_CONF=str(self.folder / 'resolv.conf'))
         client = host.start(['udhcpc', '-f', '-i', 'eth0', '-s', HERE / 'vm/udhcpc.sh', '-t', '4', '-T', '1', *flags],
                             env=environment)
         self.addCleanup(client.kill)
         return client
+
+    def lease(self, host):
+        """The lease as udhcpc's script wrote it down, which is the last thing that the script does."""
+        harness.eventually(host.lease_file.exists, what='the lease file')
+        return host.lease_file.read_text()
 
     def dhclient(self, *flags):
         return ['dhclient', '-4', '-v', *flags, '-sf', HERE / 'vm/dhclient.sh', '-lf', self.leases,
@@ -52,9 +57,8 @@ class Udhcpc(DhcpClients):
     def test_gets_a_lease_with_router_and_dns_and_can_use_it(self):
         host = self.host(self.vnetd(config=network()), MAC)
         address = self.start_udhcpc(host).wait_line(r'lease of (\S+) obtained')[1]
-        harness.eventually(lambda: f'{address}/24' in host.ipv4(), what='the address on eth0')
-        harness.eventually(host.lease_file.exists, what='the lease file')
-        lease = host.lease_file.read_text()
+        lease = self.lease(host)
+        self.assertIn(f'{address}/24', host.ipv4())
         self.assertIn('router=192.168.1.1', lease)
         self.assertIn('dns=192.168.1.1', lease)
         self.assertIn('domain=vnet', lease)

@@ -66,8 +66,8 @@ class Example(test_dhcp_clients.DhcpClients):
 
     def test_a_vm_finds_everything_where_the_conventions_say(self):
         self.client.wait_line(f'lease of {ADDRESS} obtained')
-        harness.eventually(lambda: f'{ADDRESS}/24' in self.guest.ipv4(), what='the address on eth0')
-        lease = self.guest.lease_file.read_text()
+        lease = self.lease(self.guest)
+        self.assertIn(f'{ADDRESS}/24', self.guest.ipv4())
         self.assertIn(f'dns={DNS}', lease)
         self.assertIn('router=192.168.1.1', lease)
         self.assertTrue(self.guest.ipv6().startswith(ROUTER6))
