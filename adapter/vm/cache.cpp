@@ -15,6 +15,7 @@
 #include "adapter/tap_names.hpp"
 #include "adapter/vm/ask_vm.hpp"
 #include "adapter/vm/digest.hpp"
+#include "adapter/vm/digest_book.hpp"
 #include "adapter/vm/folders.hpp"
 
 namespace vnet::adapter {
@@ -23,8 +24,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::size_t kKeySize = 32;
-constexpr std::size_t kMaxDigests = 256;
-constexpr std::size_t kMaxDigestFile = 256 * 1024;
 
 void tell_user(const std::string& text) { std::fprintf(stderr, "vnet vm: %s\n", printable(text).c_str()); }
 
@@ -32,33 +31,7 @@ bool is_key(const std::string& name) {
   return name.size() == kKeySize && name.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
-/// Digests of files that have been looked through before.
-class DigestBook {
- public:
-  DigestBook() : path_(cache_root() + "/digests.json") {
-    const Json text = parse_json(file_text(path_, kMaxDigestFile).value_or("")).value_or(Json{});
-    if (text.is_object()) book_ = text;
-  }
-  Read<std::string> of(const std::string& file) {
-    auto mark = look_at_file(file);
-    if (!mark) return fail("cannot read " + file + ": " + std::strerror(errno));
-    const FileMark known = read_mark(member(book_, file));
-    if (known.bytes == mark->bytes && known.modified_ns == mark->modified_ns && !known.digest.empty()) {
-      return known.digest;
-    }
-    const auto digest = digest_of_file(file);
-    if (!digest) return fail("cannot read " + file + ": " + std::strerror(errno));
-    if (book_.size() >= kMaxDigests) book_ = Json::object();
-    mark->digest = *digest;
-    book_[file] = mark_json(*mark);
-    (void)write_file(path_, pretty(book_));  // the next one looks again, then
-    return *digest;
-  }
-
- private:
-  std::string path_;
-  Json book_ = Json::object();
-};
+DigestBook digest_book() { return DigestBook{cache_root() + "/digests.json"}; }
 
 /// The lock of an entry, in one of flock(2)'s ways; nothing: it is somebody else's right now.
 class EntryLock {
@@ -87,7 +60,11 @@ Read<void> prepare(const std::string& key, const Launch& launch, const std::stri
   if (::pipe(ends) != 0) return fail(std::string{"no pipe: "} + std::strerror(errno));
   // The machine runs for as long as this is open, so not longer than we do.
   dgram::Fd held{ends[1]};
-  Launch first{.spec = launch.spec, .switch_path = launch.switch_path, .accel = accel, .leash = dgram::Fd{ends[0]}};
+  Launch first{.spec = launch.spec,
+               .switch_path = launch.switch_path,
+               .accel = accel,
+               .leash = dgram::Fd{ends[0]},
+               .prepares = true};
   (void)::fcntl(held.get(), F_SETFD, FD_CLOEXEC);
   first.spec.name = "cache-" + key.substr(0, 16);
   for (std::size_t i = 0; i < first.spec.nics.size(); ++i) {
@@ -117,18 +94,22 @@ Read<Manifest> find_or_prepare(const std::string& key, const EntryLock& lock, co
   const Snapshot entry = cache_entry(key);
   std::error_code none;
   const auto is_there = [&] { return fs::exists(entry.manifest(), none); };
+  const auto open = [&] {
+    DigestBook digests = digest_book();
+    return open_whole_snapshot(entry, [&](const std::string& file) { return digests.of(file); });
+  };
   if (!lock.take(LOCK_SH | LOCK_NB)) {
     tell_user("another prepares the same guest; waiting for it");
     if (!lock.take(LOCK_SH)) return fail("cannot lock " + entry.folder + ".lock: " + std::strerror(errno));
   }
   if (is_there()) {
-    auto manifest = open_whole_snapshot(entry);
+    auto manifest = open();
     if (manifest) return manifest;
     tell_user(manifest.error() + "; it is prepared anew");
   }
   (void)lock.take(LOCK_EX);
   if (is_there()) {
-    if (auto manifest = open_whole_snapshot(entry)) {
+    if (auto manifest = open()) {
       (void)lock.take(LOCK_SH);
       return manifest;
     }
@@ -138,7 +119,7 @@ Read<Manifest> find_or_prepare(const std::string& key, const EntryLock& lock, co
   if (auto prepared = prepare(key, launch, accel); !prepared) return fail(prepared.error());
   (void)prune_cache(true);
   (void)lock.take(LOCK_SH);
-  return open_whole_snapshot(entry);
+  return open();
 }
 
 }  // namespace
@@ -146,13 +127,13 @@ Read<Manifest> find_or_prepare(const std::string& key, const EntryLock& lock, co
 Snapshot cache_entry(const std::string& key) { return {key, cache_root() + "/" + key}; }
 
 Read<std::string> cache_key(const VmSpec& spec, const std::string& accel) {
-  DigestBook digests;
+  DigestBook digests = digest_book();
   Json shape = vm_spec_json(spec);
   std::string problem;
   const auto content = [&](const std::string& file) -> Json {
     if (file.empty()) return nullptr;
     const auto digest = digests.of(file);
-    if (!digest) problem = digest.error();
+    if (!digest) problem = "cannot read " + file + ": " + std::strerror(errno);
     return digest.value_or("");
   };
   shape.erase("name");
@@ -192,7 +173,6 @@ Read<ExitCode> launch_cached(Launch launch) {
     const auto manifest = find_or_prepare(*key, lock, launch, accel);
     if (manifest) {
       const Snapshot entry = cache_entry(*key);
-      launch.state = entry.state();
       launch.saved = saved_guest(entry, *manifest);
       launch.saved.switch_memory = {};
       launch.accel = accel;

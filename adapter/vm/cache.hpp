@@ -1,15 +1,14 @@
 // The cache of booted guests: `--cached` boots a machine once, and restores what it had become from then on.
 //
 // An entry is a snapshot like any other, taken when vnet-agent was up, of a machine whose NICs have never had a
-// carrier. Its name is a digest of all that could make it another one: the content of kernel, initrd and disks, the
-// command line, memory, processors, devices, QEMU, and kCacheVersion. Names and MAC addresses are not in it, because
-// the agent gives a restored guest its own: so one entry serves many VMs, several at once, each with a copy of the
-// disks.
+// carrier, and where QEMU can be told so, with its memory as a file of its own that restored VMs map. Its name is a
+// digest of all that could make it another one: the content of kernel, initrd and disks, the command line, memory,
+// processors, devices, QEMU, and kCacheVersion. Names and MAC addresses are not in it, because the agent gives a
+// restored guest its own: so one entry serves many VMs, several at once, each with a copy of the disks.
 //
 //   $XDG_CACHE_HOME/vnet/vms/KEY/           the snapshot
 //                            KEY.lock       held shared by who reads it, alone by who prepares or removes it
-//                            digests.json   of files, by size and time, since a large image takes a while to look
-//                            through
+//                            digests.json   of files that have not changed since (digest_book.hpp)
 //
 // Two who want the same entry: the second waits for the first. An entry that is not whole, or whose guest does not wake
 // up, is removed; the machine is then booted as without a cache, and it is said why. Whoever prepares an entry removes
@@ -26,7 +25,7 @@
 namespace vnet::adapter {
 
 /// To be raised when what is prepared, or what an agent is told when it wakes, becomes another thing.
-inline constexpr int kCacheVersion = 1;
+inline constexpr int kCacheVersion = 2;
 /// For the guest to boot and start its agent.
 inline constexpr std::uint32_t kPrepareTimeout = 300;
 

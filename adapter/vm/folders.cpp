@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstdlib>
 #include <ctime>
@@ -98,11 +99,19 @@ std::vector<std::string> vm_names() {
 std::optional<std::string> file_text(const std::string& path, std::size_t limit) {
   std::ifstream file{path, std::ios::binary};
   if (!file) return std::nullopt;
-  std::string text(limit + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
-  if (text.size() > limit || file.bad()) return std::nullopt;
+  std::string text;
+  std::array<char, 16384> piece{};
+  while (file.read(piece.data(), piece.size()), file.gcount() > 0) {
+    text.append(piece.data(), static_cast<std::size_t>(file.gcount()));
+    if (text.size() > limit) return std::nullopt;
+  }
+  if (file.bad()) return std::nullopt;
   return text;
+}
+
+std::string boot_id() {
+  constexpr std::size_t kMostOfIt = 128;
+  return file_text("/proc/sys/kernel/random/boot_id", kMostOfIt).value_or("");
 }
 
 void remember_line(const std::string& path, const std::string& line) {

@@ -47,6 +47,8 @@ void await_end(const VmFolder& folder);
 
 /// The whole file, or nothing; at most `limit` bytes.
 [[nodiscard]] std::optional<std::string> file_text(const std::string& path, std::size_t limit);
+/// Changes with every boot of this machine; empty where nothing says it.
+[[nodiscard]] std::string boot_id();
 /// Adds `line` to the file unless it is in it. What cannot be written is left out.
 void remember_line(const std::string& path, const std::string& line);
 /// By a temporary file and a rename, for us alone.

@@ -35,6 +35,12 @@ void Asked::give(QmpClient& qmp, dgram::Fd fd, const std::string& name) {
   qmp.give(std::move(fd), name, [answer = answer_](const QmpAnswer& given) { answer->emplace(given); });
 }
 
+Json migration_capabilities(std::initializer_list<std::pair<const char*, bool>> wanted) {
+  Json all = Json::array();
+  for (const auto& [name, state] : wanted) all.push_back({{"capability", name}, {"state", state}});
+  return {{"capabilities", std::move(all)}};
+}
+
 void Job::turn(Instant now) {
   if (!over()) go(now);
   if (!over() && now >= deadline_) late(now);
@@ -58,8 +64,9 @@ bool StartJob::answered() {
 void StartJob::go(Instant now) {
   if (stage_ == Stage::version && answered()) {
     vm_.note_version(*asked_.answer());
+    // What is loaded was saved without the memory, where that is a file of its own.
     asked_.ask(vm_.qmp(), "migrate-set-capabilities",
-               {{"capabilities", {{{"capability", "events"}, {"state", true}}}}});
+               migration_capabilities({{"events", true}, {"x-ignore-shared", static_cast<bool>(vm_.how().memory)}}));
     stage_ = Stage::events;
   }
   if (stage_ == Stage::events && answered()) {

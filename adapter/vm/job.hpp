@@ -6,9 +6,11 @@
 #pragma once
 
 #include <deque>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "adapter/json.hpp"
 #include "adapter/vm/qmp.hpp"
@@ -69,6 +71,9 @@ class Asked {
  private:
   std::shared_ptr<std::optional<QmpAnswer>> answer_;  ///< shared with the question, which may outlive the job
 };
+
+/// For `migrate-set-capabilities`.
+[[nodiscard]] Json migration_capabilities(std::initializer_list<std::pair<const char*, bool>> wanted);
 
 class Job {
  public:

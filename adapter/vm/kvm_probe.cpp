@@ -19,9 +19,6 @@ constexpr const char* kDevice = "/dev/kvm";
 constexpr std::size_t kMaxAnswer = 4096;
 constexpr std::size_t kMaxSaid = 65536;
 
-/// Changes with every boot of the machine; empty where nothing says it.
-std::string boot_id() { return file_text("/proc/sys/kernel/random/boot_id", kMaxAnswer).value_or(""); }
-
 /// What the firmware says on its debug port when it has nothing left to do.
 bool has_booted(const std::string& said) {
   return said.find("No bootable device") != std::string::npos || said.find("Booting from") != std::string::npos;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "adapter/vm/folders.hpp"
 #include "adapter/vm/kvm_probe.hpp"
 #include "adapter/vm/process.hpp"
+#include "adapter/vm/qemu_command.hpp"
 #include "adapter/vm/supervisor.hpp"
 
 namespace vnet::adapter {
@@ -78,6 +80,18 @@ ExitCode supervise(VmStart how, dgram::Fd lock, const std::function<void(const s
   return supervisor.run(tell) ? ExitCode::ok : ExitCode::failed;
 }
 
+/// For a guest's memory, without a name; none where there is no such thing, or QEMU cannot be told of it.
+dgram::Fd memory_file(const VmSpec& spec) {
+#if defined(__linux__)
+  constexpr off_t kMib = 1024 * 1024;
+  dgram::Fd fd{qemu_memory_id(spec).empty() ? -1 : ::memfd_create("guest memory", MFD_CLOEXEC)};
+  if (fd && ::ftruncate(fd.get(), kMib * spec.memory_mib) == 0) return fd;
+#else
+  (void)spec;
+#endif
+  return {};
+}
+
 void write_text(int fd, const std::string& text) {
   if (::write(fd, text.data(), text.size()) != static_cast<ssize_t>(text.size())) return;  // nobody waits any more
 }
@@ -103,7 +117,7 @@ Read<ExitCode> in_background(VmStart how, dgram::Fd lock) {
   const pid_t child = ::fork();
   if (child < 0) return fail(std::string{"no process: "} + std::strerror(errno));
   if (child == 0) {
-    leave_terminal(folder, {lock.get(), write_end.get(), how.state.get(), how.leash.get()});
+    leave_terminal(folder, {lock.get(), write_end.get(), how.state.get(), how.memory.get(), how.leash.get()});
     const auto tell = [&](const std::string& problem) {
       write_text(write_end.get(), problem.empty() ? kRuns : problem);
       write_end.close();
@@ -156,9 +170,14 @@ Read<ExitCode> launch_vm(Launch launch) {
               .foreground = launch.foreground,
               .saved = std::move(launch.saved),
               .leash = std::move(launch.leash)};
-  if (!launch.state.empty()) {
-    how.state = dgram::Fd{::open(launch.state.c_str(), O_RDONLY | O_CLOEXEC)};
-    if (!how.state) return fail("cannot read " + launch.state + ": " + std::strerror(errno));
+  for (const auto& [file, fd] : {std::pair{&how.saved.state, &how.state}, {&how.saved.memory, &how.memory}}) {
+    if (file->empty()) continue;
+    *fd = dgram::Fd{::open(file->c_str(), O_RDONLY | O_CLOEXEC)};
+    if (!*fd) return fail("cannot read " + *file + ": " + std::strerror(errno));
+  }
+  if (launch.prepares) {
+    how.memory = memory_file(how.spec);
+    how.memory_shared = static_cast<bool>(how.memory);
   }
   how.folder = vm_folder(how.spec.name);
   if (auto made = make_private_folder(how.folder.path); !made) return fail("cannot " + made.error().to_string());

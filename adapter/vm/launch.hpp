@@ -18,10 +18,10 @@ struct Launch {
   VmSpec spec;
   std::string switch_path;
   bool foreground = false;
-  std::string state{};  ///< the file of a saved state to begin with
-  SavedGuest saved{};   ///< what goes with it
-  std::string accel{};  ///< that it was saved with; empty: chosen
-  dgram::Fd leash{};    ///< a pipe's end: the VM is ended when the other end closes
+  SavedGuest saved{};     ///< to begin with; without a state: the guest is booted
+  std::string accel{};    ///< that it was saved with; empty: chosen
+  dgram::Fd leash{};      ///< a pipe's end: the VM is ended when the other end closes
+  bool prepares = false;  ///< it runs to be saved once and restored often
 };
 
 /// How the VM ended, or that it runs in the background; the error is a sentence: the guest never ran.

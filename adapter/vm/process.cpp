@@ -59,6 +59,20 @@ void reset_signals() {
 }  // namespace
 
 void close_others(std::span<const int> kept) {
+#if defined(__linux__)
+  // A gap at a time: a limit of a million descriptors is no reason to close a million.
+  unsigned first = 3;
+  while (true) {
+    constexpr unsigned kAll = ~0U;
+    unsigned next = kAll;  // the least of those that are kept, from `first` on
+    for (const int fd : kept) {
+      if (fd >= 0 && static_cast<unsigned>(fd) >= first) next = std::min(next, static_cast<unsigned>(fd));
+    }
+    if (next > first && ::close_range(first, next == kAll ? kAll : next - 1, 0) != 0) break;
+    if (next == kAll) return;
+    first = next + 1;
+  }
+#endif
   const long most = std::clamp(::sysconf(_SC_OPEN_MAX), 256L, 65536L);
   for (int fd = 3; fd < most; ++fd) {
     if (std::find(kept.begin(), kept.end(), fd) == kept.end()) ::close(fd);

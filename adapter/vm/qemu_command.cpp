@@ -1,5 +1,7 @@
 #include "adapter/vm/qemu_command.hpp"
 
+#include <algorithm>
+
 #include "adapter/vm/agent_port.hpp"
 
 namespace vnet::adapter {
@@ -54,24 +56,42 @@ void add_agent(int fd, std::vector<std::string>& words) {
                 "-device", "virtserialport,id=" + id + ",bus=ports.0,chardev=" + id + ",name=" + kAgentPortName});
 }
 
+bool is_pc(const VmSpec& spec) { return spec.machine.starts_with("pc") || spec.machine.starts_with("q35"); }
+
+/// Under the name that it has without a file, so that a state fits with and without one.
+std::string memory_words(const VmSpec& spec, const QemuParts& parts) {
+  return "memory-backend-file,id=" + qemu_memory_id(spec) + ",size=" + std::to_string(spec.memory_mib) +
+         "M,mem-path=/proc/self/fd/" + std::to_string(parts.memory_fd) +
+         ",share=" + (parts.memory_shared ? "on" : "off");
+}
+
 /// Restored twice from one state, two guests would draw the same random numbers: its generation (Microsoft's VM
 /// generation ID) tells a guest that it is a copy. PCs alone have it.
 void add_generation(const VmSpec& spec, std::vector<std::string>& words) {
-  if (!spec.machine.starts_with("pc") && !spec.machine.starts_with("q35")) return;
+  if (!is_pc(spec)) return;
   words.insert(words.end(), {"-device", "vmgenid,guid=auto"});
 }
 
 }  // namespace
 
+std::string qemu_memory_id(const VmSpec& spec) {
+  const auto names_memory = [](const std::string& word) {
+    return word.find("memory-backend") != std::string::npos || word.starts_with("-numa") || word.starts_with("--numa");
+  };
+  const bool settled = names_memory(spec.machine) || std::ranges::any_of(spec.qemu_args, names_memory);
+  return is_pc(spec) && !settled ? "pc.ram" : "";
+}
+
 std::string qemu_nic_id(std::size_t index) { return "nic" + std::to_string(index); }
 std::string qemu_netdev_id(std::size_t index) { return "net" + std::to_string(index); }
 
 std::vector<std::string> qemu_command(const VmSpec& spec, const QemuParts& parts) {
+  const bool in_file = parts.memory_fd >= 0;
   std::vector<std::string> words = {spec.qemu,
                                     "-name",
                                     spec.name,
                                     "-machine",
-                                    spec.machine,
+                                    spec.machine + (in_file ? ",memory-backend=" + qemu_memory_id(spec) : ""),
                                     "-accel",
                                     parts.accel,
                                     "-m",
@@ -85,6 +105,7 @@ std::vector<std::string> qemu_command(const VmSpec& spec, const QemuParts& parts
                                     "-vga",
                                     "std",
                                     "-S"};
+  if (in_file) words.insert(words.end(), {"-object", memory_words(spec, parts)});
   if (parts.accel == "kvm") words.insert(words.end(), {"-cpu", "host"});
   if (parts.incoming) words.insert(words.end(), {"-incoming", "defer"});
   add_boot(spec, words);

@@ -93,7 +93,13 @@ void SaveJob::go(Instant now) {
     asked_.ask(vm_.qmp(), "migrate-set-parameters", {{"max-bandwidth", kNoLimit}});
     stage_ = Stage::limits;
   }
-  if (stage_ == Stage::limits && answered()) write_state(now);
+  if (stage_ == Stage::limits && answered()) {
+    // A guest that has a copy of a memory file keeps what it wrote to itself: that is in the state, then.
+    asked_.ask(vm_.qmp(), "migrate-set-capabilities",
+               migration_capabilities({{"x-ignore-shared", vm_.how().memory_shared}}));
+    stage_ = Stage::capabilities;
+  }
+  if (stage_ == Stage::capabilities && answered()) write_state(now);
   if (stage_ == Stage::give && answered()) {
     if (!problem_.empty()) return resume(now);
     vm_.forget_migration();
@@ -103,6 +109,7 @@ void SaveJob::go(Instant now) {
   if (stage_ == Stage::write && answered()) {
     if (vm_.migration() == "failed" && problem_.empty()) problem_ = "QEMU could not write its state; is the disk full?";
     if (problem_.empty() && vm_.migration() != "completed") return;
+    if (problem_.empty()) copy_memory();
     if (problem_.empty()) copy_disks();
     resume(now);
   }
@@ -146,6 +153,13 @@ void SaveJob::resumed(Instant now) {
   stage_ = Stage::plug;
 }
 
+void SaveJob::copy_memory() {
+  if (!vm_.how().memory_shared) return;
+  const std::string file = "/proc/self/fd/" + std::to_string(vm_.how().memory.get());
+  if (const auto copied = copy_sparse(file, fresh_ + "/memory"); !copied)
+    problem_ = "cannot " + copied.error().to_string();
+}
+
 void SaveJob::copy_disks() {
   for (std::size_t i = 0; i < manifest_.disks.size() && problem_.empty(); ++i) {
     if (manifest_.spec.disks[i].read_only) continue;
@@ -162,6 +176,7 @@ bool SaveJob::digest_on() {
     const VmSpec& spec = manifest_.spec;
     files_ = {
         {spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}, {fresh_ + "/state", &manifest_.state}};
+    if (vm_.how().memory_shared) files_.emplace_back(fresh_ + "/memory", &manifest_.memory);
     for (std::size_t i = 0; i < spec.disks.size(); ++i) {
       if (spec.disks[i].read_only) files_.emplace_back(spec.disks[i].file, &manifest_.disks[i]);
     }
@@ -194,7 +209,9 @@ void SaveJob::finish() {
   auto done = write_file(fresh_ + "/manifest.json", pretty(manifest_json(manifest_)));
   if (done) done = place_snapshot(fresh_, snapshot_);
   if (!done) return report_->failed("cannot " + done.error().to_string());
-  report_->done({{"snapshot", snapshot_.name}, {"bytes", manifest_.state.bytes}, {"folder", snapshot_.folder}});
+  report_->done({{"snapshot", snapshot_.name},
+                 {"bytes", manifest_.state.bytes + manifest_.memory.bytes},
+                 {"folder", snapshot_.folder}});
 }
 
 void SaveJob::late(Instant now) {

@@ -2,10 +2,11 @@
 //
 // Every NIC is unplugged first, so that the saved guest has no carrier and the switch nothing in flight; then the guest
 // is stopped, QEMU writes its state into a file that we opened, in a folder beside the snapshot's place, and the disks
-// that the guest may write to are copied beside it. Whatever happens in between, the guest is continued and the NICs
-// are plugged in again as they were. The digests are computed when the guest runs again, a piece at a time.
+// that the guest may write to are copied beside it; so is its memory, where that is a file. Whatever happens in
+// between, the guest is continued and the NICs are plugged in again as they were. The digests are computed when the
+// guest runs again, a piece at a time.
 //
-// While a disk is copied that shares no blocks with its copy, the supervisor does nothing else.
+// While something is copied that shares no blocks with its copy, the supervisor does nothing else.
 #pragma once
 
 #include <fstream>
@@ -34,7 +35,7 @@ class SaveJob final : public Job {
  private:
   /// So that the saved guest has seen its carrier go: one that has not would not notice that it comes.
   static constexpr Duration kNotice = std::chrono::milliseconds{250};
-  enum class Stage { unplug, notice, stop, limits, give, write, resume, again, plug, digest };
+  enum class Stage { unplug, notice, stop, limits, capabilities, give, write, resume, again, plug, digest };
 
   [[nodiscard]] bool answered();
   void write_state(Instant now);
@@ -42,6 +43,7 @@ class SaveJob final : public Job {
   /// QEMU says that the state is written a moment before it lets the guest go on.
   void resumed(Instant now);
   void finish();
+  void copy_memory();
   void copy_disks();
   [[nodiscard]] bool digest_on();
   void give_up(const std::string& why, Instant now);

@@ -83,6 +83,7 @@ Json manifest_json(const Manifest& manifest) {
           {"kernel", mark_json(manifest.kernel)},
           {"initrd", mark_json(manifest.initrd)},
           {"state", mark_json(manifest.state)},
+          {"memory", mark_json(manifest.memory)},
           {"disks", std::move(disks)},
           {"agent", manifest.agent},
           {"switch_memory", manifest.switch_memory}};
@@ -112,6 +113,7 @@ Read<Manifest> read_manifest(std::string_view text) {
                   read_mark(member(*json, "kernel")),
                   read_mark(member(*json, "initrd")),
                   read_mark(member(*json, "state")),
+                  read_mark(member(*json, "memory")),
                   std::move(marks),
                   flag_at(*json, "agent"),
                   text_at(*json, "created"),
@@ -153,19 +155,23 @@ std::vector<std::string> snapshot_names() {
   return names;
 }
 
-Read<Manifest> open_whole_snapshot(const Snapshot& snapshot) {
+Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& digest_of_file) {
   const auto text = file_text(snapshot.manifest(), kMaxManifest);
   if (!text) return fail("there is no snapshot " + snapshot.name + did_you_mean(snapshot.name, snapshot_names()));
   auto manifest = read_manifest(*text);
   if (!manifest) return bad(snapshot, manifest.error());
-  const auto state = look_at_file(snapshot.state());
-  if (!state || state->bytes != manifest->state.bytes) {
-    return bad(snapshot, "its state is not whole: found " + std::to_string(state ? state->bytes : 0) +
-                             " bytes, expected " + std::to_string(manifest->state.bytes));
+  const auto damage_of = [&](const std::string& what, const std::string& file, const FileMark& mark) -> std::string {
+    const std::uint64_t bytes = look_at_file(file).value_or(FileMark{}).bytes;
+    if (bytes != mark.bytes) {
+      return what + " is not whole: found " + std::to_string(bytes) + " bytes, expected " + std::to_string(mark.bytes);
+    }
+    return digest_of_file(file) == mark.digest ? "" : what + " is damaged: " + file + " is not what was written";
+  };
+  std::string damage = damage_of("its state", snapshot.state(), manifest->state);
+  if (damage.empty() && manifest->memory.bytes != 0) {
+    damage = damage_of("its memory", snapshot.memory(), manifest->memory);
   }
-  if (digest_of_file(snapshot.state()) != manifest->state.digest) {
-    return bad(snapshot, "its state is damaged: " + snapshot.state() + " is not what was written");
-  }
+  if (!damage.empty()) return bad(snapshot, damage);
   for (std::size_t i = 0; i < manifest->disks.size(); ++i) {
     const FileMark& mark = manifest->disks[i];
     if (manifest->spec.disks[i].read_only) continue;
@@ -178,7 +184,7 @@ Read<Manifest> open_whole_snapshot(const Snapshot& snapshot) {
 }
 
 Read<Manifest> open_snapshot(const Snapshot& snapshot) {
-  auto manifest = open_whole_snapshot(snapshot);
+  auto manifest = open_whole_snapshot(snapshot, digest_of_file);
   if (!manifest) return manifest;
   const VmSpec& spec = manifest->spec;
   const auto other = [&](const char* what, const std::string& file) {
@@ -197,7 +203,8 @@ Read<Manifest> open_snapshot(const Snapshot& snapshot) {
 }
 
 SavedGuest saved_guest(const Snapshot& snapshot, const Manifest& manifest) {
-  SavedGuest saved{.agent = manifest.agent, .switch_memory = manifest.switch_memory};
+  SavedGuest saved{.agent = manifest.agent, .state = snapshot.state(), .switch_memory = manifest.switch_memory};
+  if (manifest.memory.bytes != 0) saved.memory = snapshot.memory();
   for (const VmNic& nic : manifest.spec.nics) saved.macs.push_back(nic.mac.value_or(MacAddress{}));
   for (std::size_t i = 0; i < manifest.spec.disks.size(); ++i) {
     saved.disks.push_back(manifest.spec.disks[i].read_only ? "" : snapshot.disk(i));

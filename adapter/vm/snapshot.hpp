@@ -8,17 +8,23 @@
 // also holds what the switch remembers of the NICs (POST /v1/snapshot), because the guest believes in its lease, and in
 // connections that are gone when it is restored.
 //
+//                                       memory          the guest's, where the state is without it
 //                                       disk0 ...       those that the guest may write to, as they were
 //
+// A state with the memory in it is read into a new VM, page by page, which is most of what a restore costs. A memory
+// that is a file of its own costs nothing: restored VMs map it, and copy a page when they write to it. Only a VM whose
+// memory was a file from its first instruction is saved so (vm.hpp); no other program reads such a state without it.
+//
 // Files that the shape depends on are known by size, time and digest: the first two are looked at first, and the digest
-// only when they differ. QEMU itself is known by size and time alone, which a package manager keeps. The state's digest
-// is always looked at: half a state is worse than none.
+// only when they differ. QEMU itself is known by size and time alone, which a package manager keeps. The digests of
+// state and memory are always looked at: half a state is worse than none.
 //
 // A snapshot appears whole: its folder is written beside its place and renamed. A restored VM works on copies of the
 // disks, so that a snapshot can be restored often, and several times at once.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -57,6 +63,7 @@ struct Manifest {
   FileMark kernel{};
   FileMark initrd{};
   FileMark state{};
+  FileMark memory{};              ///< no bytes: it is in the state
   std::vector<FileMark> disks{};  ///< of the spec's disks; without a digest: kept in the snapshot
   bool agent = false;             ///< vnet-agent ran in the guest
   std::string created{};          ///< RFC 3339, UTC
@@ -82,19 +89,24 @@ struct Snapshot {
 
   [[nodiscard]] std::string manifest() const { return folder + "/manifest.json"; }
   [[nodiscard]] std::string state() const { return folder + "/state"; }
+  [[nodiscard]] std::string memory() const { return folder + "/memory"; }
   [[nodiscard]] std::string disk(std::size_t index) const { return folder + "/disk" + std::to_string(index); }
 };
 [[nodiscard]] Snapshot find_snapshot(const std::string& name);
 [[nodiscard]] std::vector<std::string> snapshot_names();
-/// Reads it and checks that it is whole: the state, and the disks that it keeps.
-[[nodiscard]] Read<Manifest> open_whole_snapshot(const Snapshot& snapshot);
+/// A file's digest; nothing: it cannot be read.
+using DigestOf = std::function<std::optional<std::string>(const std::string& file)>;
+/// Reads it and checks that it is whole: state, memory, and the disks that it keeps.
+[[nodiscard]] Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& digest_of_file);
 /// Likewise, and everything else that can be checked without QEMU: kernel, initrd, other disks, QEMU itself.
 [[nodiscard]] Read<Manifest> open_snapshot(const Snapshot& snapshot);
 
 /// What goes with a saved state.
 struct SavedGuest {
-  std::vector<MacAddress> macs{};    ///< of its NICs
-  bool agent = false;                ///< it ran vnet-agent
+  std::vector<MacAddress> macs{};  ///< of its NICs
+  bool agent = false;              ///< it ran vnet-agent
+  std::string state{};             ///< the file; so is memory, empty where that is in the state
+  std::string memory{};
   std::vector<std::string> disks{};  ///< the snapshot's file of each disk, empty where it keeps none
   Json switch_memory{};
 };

@@ -55,7 +55,7 @@ Json snapshot_json(const std::string& name, const Read<Manifest>& manifest) {
   return {{"name", name},
           {"vm", manifest->spec.name},
           {"created", manifest->created},
-          {"bytes", manifest->state.bytes},
+          {"bytes", manifest->state.bytes + manifest->memory.bytes},
           {"memory_mib", manifest->spec.memory_mib},
           {"qemu", manifest->qemu_version},
           {"nics", std::move(nics)}};
@@ -93,7 +93,6 @@ ExitCode restore_vm(const Common& common, const VmOptions& options) {
   return told(launch_vm({.spec = std::move(*spec),
                          .switch_path = control_path(common),
                          .foreground = options.foreground,
-                         .state = snapshot.state(),
                          .saved = std::move(saved),
                          .accel = manifest->accel}),
               started);

@@ -29,7 +29,9 @@ struct VmStart {
   std::string switch_path;  ///< vnetd's control socket
   std::string accel;
   bool foreground = false;
-  dgram::Fd state{};  ///< a saved one, to begin with
+  dgram::Fd state{};           ///< a saved one, to begin with
+  dgram::Fd memory{};          ///< the file that is the guest's memory, or begins as it
+  bool memory_shared = false;  ///< the guest writes into that file, which is saved apart from the state
   SavedGuest saved{};
   dgram::Fd leash{};                      ///< a pipe's end: the VM is ended when the other end closes
   std::vector<std::string> disk_files{};  ///< of the spec's disks: themselves, or copies

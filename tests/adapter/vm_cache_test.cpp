@@ -2,12 +2,15 @@
 #include <sys/stat.h>
 
 #include <cstdlib>
+#include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
 
 #include "adapter/vm/cache.hpp"
+#include "adapter/vm/digest.hpp"
+#include "adapter/vm/digest_book.hpp"
 #include "adapter/vm/disk_copies.hpp"
 #include "adapter/vm/folders.hpp"
 
@@ -110,6 +113,38 @@ TEST_F(CacheTest, ADamagedDigestBookIsNotBelieved) {
     ASSERT_TRUE(write_file(cache_root() + "/digests.json", bad).has_value());
     EXPECT_EQ(key(), first) << bad;
   }
+}
+
+TEST_F(CacheTest, AFileIsLookedThroughOnceUnlessItWasTouched) {
+  const std::string file = folder_ / "image";
+  const std::string book = folder_ / "book";
+  const std::string whole = digest_of("the image");
+  EXPECT_EQ(DigestBook{book}.of(file), whole);
+  EXPECT_FALSE(fs::exists(book)) << "it has changed a moment ago";
+  const std::time_t later = std::time(nullptr) + 60;
+  EXPECT_EQ(DigestBook{book}.of(file, later), whole);
+  std::string text = text_of(book);
+  ASSERT_THAT(text, HasSubstr(whole));
+  // That a digest is believed can be seen by one that is wrong.
+  const std::string other = digest_of("another");
+  text.replace(text.find(whole), whole.size(), other);
+  write("book", text);
+  EXPECT_EQ(DigestBook{book}.of(file), other);
+
+  // The time of modification can be set back, the time of change cannot.
+  const auto before = fs::last_write_time(file);
+  write("image", "the imagE");
+  fs::last_write_time(file, before);
+  EXPECT_EQ(DigestBook{book}.of(file), digest_of("the imagE"));
+
+  write("image", "the image");
+  EXPECT_EQ(DigestBook{book}.of(file, later), whole);
+  text = text_of(book);
+  text.replace(text.find(boot_id().substr(0, 8)), 8, "ffffffff");
+  text.replace(text.find(whole), whole.size(), other);
+  write("book", text);
+  EXPECT_EQ(DigestBook{book}.of(file), whole) << "the machine has booted since";
+  EXPECT_EQ(DigestBook{book}.of(folder_ / "none"), std::nullopt);
 }
 
 TEST_F(CacheTest, CopiesOfDisksHaveTheContentAndTheHoles) {

@@ -68,6 +68,24 @@ TEST(Process, RunsWithTheDescriptorsThatItIsGivenAndNoOthers) {
   EXPECT_THAT(output.line(), ::testing::Not(HasSubstr(" " + std::to_string(other.in.get()) + " ")));
 }
 
+TEST(Process, AChildClosesAllButWhatItKeeps) {
+  std::array<Pipe, 4> pipes;
+  const std::array<int, 4> kept = {pipes[2].in.get(), -1, pipes[0].in.get(), pipes[2].in.get()};
+  const pid_t child = ::fork();
+  if (child == 0) {
+    close_others(kept);
+    std::string open;
+    for (const Pipe& pipe : pipes) {
+      open += ::fcntl(pipe.out.get(), F_GETFD) < 0 ? '-' : 'o';
+      open += ::fcntl(pipe.in.get(), F_GETFD) < 0 ? '-' : 'o';
+    }
+    open += ::fcntl(STDERR_FILENO, F_GETFD) < 0 ? "-\n" : "o\n";
+    ::_exit(::write(kept[0], open.data(), open.size()) < 0 ? 1 : 0);
+  }
+  EXPECT_EQ(pipes[2].line(), "-o---o--o");
+  EXPECT_EQ(::waitpid(child, nullptr, 0), child);
+}
+
 TEST(Process, WhatCannotBeExecutedIsSaidAtOnce) {
   const Pipe output;
   const auto process = Process::start({"/no/such/program"}, {}, output.in.get());

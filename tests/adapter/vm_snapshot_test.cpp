@@ -156,6 +156,24 @@ TEST_F(SnapshotTest, WhatIsNotWholeOrNotTheSameIsRefused) {
   EXPECT_THAT(problem(), HasSubstr("QEMU 7.2.22"));
 }
 
+TEST_F(SnapshotTest, AMemoryOfItsOwnIsLookedThroughToo) {
+  place("state");
+  EXPECT_EQ(saved_guest(find_snapshot("warm"), manifest_).memory, "") << "it is in the state";
+  manifest_.memory = {6, 0, digest_of("memory")};
+  place("state");
+  EXPECT_THAT(problem(), HasSubstr("its memory is not whole: found 0 bytes, expected 6"));
+  const Snapshot snapshot = find_snapshot("warm");
+  ASSERT_TRUE(write_file(snapshot.memory(), "memery").has_value());
+  EXPECT_THAT(problem(), HasSubstr("its memory is damaged"));
+  ASSERT_TRUE(write_file(snapshot.memory(), "memory").has_value());
+  EXPECT_THAT(problem(), IsEmpty());
+  const auto opened = open_snapshot(snapshot);
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_EQ(*opened, manifest_);
+  EXPECT_EQ(saved_guest(snapshot, *opened).state, snapshot.state());
+  EXPECT_EQ(saved_guest(snapshot, *opened).memory, snapshot.memory());
+}
+
 TEST_F(SnapshotTest, DisksOfTheGuestsOwnAreInItAndOthersMustBeTheSame) {
   write("base", "never written");
   write("disk0", "as it was");

@@ -156,6 +156,24 @@ TEST(QemuCommand, ACommaInAFileNameIsDoubled) {
   EXPECT_THAT(words, IsSupersetOf({"if=none,id=disk0,file=/a,,b,format=raw,readonly=on", "-incoming", "defer"}));
 }
 
+TEST(QemuCommand, AMemoryThatIsAFileHasTheNameThatItHasWithout) {
+  VmSpec spec{.name = "a", .kernel = "/k", .memory_mib = 256};
+  EXPECT_THAT(qemu_command(spec, {.memory_fd = 9}),
+              IsSupersetOf({"pc,memory-backend=pc.ram",
+                            "memory-backend-file,id=pc.ram,size=256M,mem-path=/proc/self/fd/9,share=off"}));
+  EXPECT_THAT(qemu_command(spec, {.memory_fd = 9, .memory_shared = true}),
+              IsSupersetOf({"memory-backend-file,id=pc.ram,size=256M,mem-path=/proc/self/fd/9,share=on"}));
+  EXPECT_THAT(qemu_command(spec, {}), IsSupersetOf({"pc"}));
+  spec.machine = "q35,smm=off";
+  EXPECT_EQ(qemu_memory_id(spec), "pc.ram");
+  spec.qemu_args = {"-numa", "node"};
+  EXPECT_EQ(qemu_memory_id(spec), "") << "the user's own words";
+  spec.qemu_args = {"-object", "memory-backend-memfd,id=m,size=256M"};
+  EXPECT_EQ(qemu_memory_id(spec), "");
+  spec = {.machine = "microvm"};
+  EXPECT_EQ(qemu_memory_id(spec), "");
+}
+
 TEST(QemuCommand, KvmTakesTheHostsProcessor) {
   const VmSpec spec{.name = "a", .kernel = "/k", .machine = "microvm"};
   EXPECT_THAT(qemu_command(spec, {.accel = "kvm"}), ::testing::Not(::testing::Contains("vmgenid,guid=auto")));

@@ -181,6 +181,11 @@ class Cached(AgentCase):
             self.assertEqual(self.exec(name, 'hostname').stdout.strip(), name)
             self.assertIn(hello['ip'], nics[name]['addresses'])
         self.assertEqual(len({hello['ip'] for hello in hellos.values()}), 3)
+        for name in hellos:
+            self.exec(name, 'sh', '-c', 'head -c 8388608 /dev/urandom >/run/its-own')
+        memory = next((self.vms.folder / 'cache/vnet/vms').glob('*/memory'))
+        prepared = json.loads((memory.parent / 'manifest.json').read_text())['memory']
+        self.assertEqual(prepared['xxh3'], self.xxh3(memory), 'a guest has written into what others begin with')
         self.exec('one', 'ping', '-c', '1', '-W', '5', hellos['two']['ip'])
         drawn = {self.exec(name, 'cat', '/proc/sys/kernel/random/uuid').stdout for name in hellos}
         self.assertEqual(len(drawn), 3, 'copies that draw the same random numbers')
@@ -232,12 +237,14 @@ class Cached(AgentCase):
 
     def test_what_cannot_be_used_is_said_and_booted_instead(self):
         self.start('whole')
-        self.damage(next((self.vms.folder / 'cache/vnet/vms').glob('*/state')))
-        said = self.vms.vnet('vm', 'start', *self.words('mended'), timeout=300)
         self.addCleanup(lambda: self.vms.vnet('vm', 'stop', 'mended', '--timeout', '0', check=False))
-        self.assertIn('its state is damaged', said.stdout)
-        self.assertIn('it is prepared anew', said.stdout)
-        self.assertNotIn('WARNING', said.stdout)
+        for part in ('state', 'memory'):
+            self.damage(next((self.vms.folder / 'cache/vnet/vms').glob(f'*/{part}')))
+            said = self.vms.vnet('vm', 'start', *self.words('mended'), timeout=300)
+            self.assertIn(f'its {part} is damaged', said.stdout)
+            self.assertIn('it is prepared anew', said.stdout)
+            self.assertNotIn('WARNING', said.stdout)
+            self.vms.vnet('vm', 'stop', 'mended', '--timeout', '0')
 
     def words(self, name, *more):
         return [*self.vms.machine(name).arguments(agent=f'{ALIAS}:{self.driver.port}'), *self.NIC, *more]
