@@ -12,15 +12,20 @@ TcpFlows::TcpFlows(const Setup& setup, GuestWire& wire, WindowBudget& budget, On
       by_flow_(16, FlowHash{setup.key}) {}
 
 bool TcpFlows::has(const TcpFlow& flow, const TcpSegment& segment) const {
+  const Known* const known = look_up(flow);
+  return known != nullptr && !known->second.splice->may_be_replaced_by(segment);
+}
+
+TcpFlows::Known* TcpFlows::look_up(const TcpFlow& flow) const {
+  if (last_ != nullptr && last_->second.splice->flow() == flow) return last_;
   const auto found = by_flow_.find(flow);
-  return found != by_flow_.end() && !by_id_.at(found->second).splice->may_be_replaced_by(segment);
+  return last_ = found == by_flow_.end() ? nullptr : found->second;
 }
 
 void TcpFlows::handle(const TcpFlow& flow, const TcpSegment& segment, Instant now) {
-  const auto found = by_flow_.find(flow);
-  if (found == by_flow_.end()) return;
-  const FlowId id = found->second;
-  Entry& entry = by_id_.at(id);
+  Known* const known = look_up(flow);
+  if (known == nullptr) return;
+  auto& [id, entry] = *known;
   touch(id, entry);
   entry.splice->handle(segment, pieces_[entry.pieces], now);
 }
@@ -46,10 +51,11 @@ bool TcpFlows::admit(const IpAddress& guest) {
 
 TcpFlows::Entry& TcpFlows::insert(FlowId id, const TcpFlow& flow, const MacAddress& guest,
                                   std::uint32_t initial_sequence, std::unique_ptr<TcpSocket> host) {
-  Entry& entry = by_id_[id];
+  Known& known = *by_id_.try_emplace(id).first;
+  Entry& entry = known.second;
   entry.splice = std::make_unique<TcpSplice>(TcpSplice::Setup{id, flow, guest, setup_.mtu, initial_sequence},
                                              std::move(host), setup_.times, wire_, budget_);
-  by_flow_[flow] = id;
+  by_flow_[flow] = &known;
   ++shares_[flow.remote].flows;
   count_half_open(entry, true);
   return entry;
@@ -58,10 +64,9 @@ TcpFlows::Entry& TcpFlows::insert(FlowId id, const TcpFlow& flow, const MacAddre
 void TcpFlows::open(FlowId id, const TcpFlow& flow, const MacAddress& guest, const TcpSegment& syn,
                     std::unique_ptr<TcpSocket> host, Instant now) {
   std::uint32_t sequence = initial_sequence(flow, setup_.key, now);
-  if (const auto former = by_flow_.find(flow); former != by_flow_.end()) {  // in TIME-WAIT, see `has`
-    Entry& entry = by_id_.at(former->second);
-    sequence = sequence_max(sequence, entry.splice->max_sequence() + 1);
-    remove(former->second, entry);
+  if (Known* const former = look_up(flow)) {  // in TIME-WAIT, see `has`
+    sequence = sequence_max(sequence, former->second.splice->max_sequence() + 1);
+    remove(former->first, former->second);
   }
   Entry& entry = insert(id, flow, guest, sequence, std::move(host));
   ++counters_.opened;
@@ -71,7 +76,7 @@ void TcpFlows::open(FlowId id, const TcpFlow& flow, const MacAddress& guest, con
 
 bool TcpFlows::call(FlowId id, const TcpFlow& flow, const MacAddress& guest, std::unique_ptr<TcpSocket> host,
                     Instant now) {
-  if (by_flow_.contains(flow)) return false;
+  if (contains(flow)) return false;
   Entry& entry = insert(id, flow, guest, initial_sequence(flow, setup_.key, now), std::move(host));
   ++counters_.called;
   entry.splice->call(now);
@@ -201,6 +206,7 @@ void TcpFlows::remove(FlowId id, Entry& entry) {
   if (const auto share = shares_.find(flow.remote); --share->second.flows == 0) shares_.erase(share);
   counters_.retransmitted += entry.splice->retransmitted();
   if (entry.waits) --waiting_;
+  if (last_ != nullptr && last_->first == id) last_ = nullptr;
   by_flow_.erase(flow);
   by_id_.erase(id);
 }

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "nat/flow_timers.hpp"
@@ -60,7 +61,7 @@ class TcpFlows {
   /// Whether the segment is of a connection that there is, one whose TIME-WAIT it does not end.
   [[nodiscard]] bool has(const TcpFlow& flow, const TcpSegment& segment) const;
   /// Whether there is a connection with these ends, in whatever state.
-  [[nodiscard]] bool contains(const TcpFlow& flow) const { return by_flow_.contains(flow); }
+  [[nodiscard]] bool contains(const TcpFlow& flow) const { return look_up(flow) != nullptr; }
   /// A segment of such a connection. Its bytes must stay until `end_batch`.
   void handle(const TcpFlow& flow, const TcpSegment& segment, Instant now);
 
@@ -108,6 +109,7 @@ class TcpFlows {
     bool half_open = false;      ///< counted as such
     bool waits = false;          ///< in TIME-WAIT, counted as such
   };
+  using Known = std::pair<const FlowId, Entry>;  ///< an element of by_id_, which stays where it is
   struct FlowHash {
     SipHashKey key;
     std::size_t operator()(const TcpFlow& flow) const noexcept { return hash_flow(flow, key); }
@@ -118,6 +120,8 @@ class TcpFlows {
   };
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+  /// Null: there is none. Segments come in trains, so whoever was asked for last is asked for again.
+  [[nodiscard]] Known* look_up(const TcpFlow& flow) const;
   Entry& insert(FlowId id, const TcpFlow& flow, const MacAddress& guest, std::uint32_t initial_sequence,
                 std::unique_ptr<TcpSocket> host);
   void end_if(const std::function<bool(const TcpSplice&)>& over, void (TcpSplice::*end)());
@@ -135,7 +139,8 @@ class TcpFlows {
   WindowBudget& budget_;
   OnRefused on_refused_;
   std::unordered_map<FlowId, Entry> by_id_;
-  std::unordered_map<TcpFlow, FlowId, FlowHash> by_flow_;
+  std::unordered_map<TcpFlow, Known*, FlowHash> by_flow_;
+  mutable Known* last_ = nullptr;                ///< what look_up has found
   std::unordered_map<IpAddress, Share> shares_;  ///< as many as guests with connections
   std::size_t half_open_ = 0;
   std::deque<FlowId> time_wait_;  ///< the oldest first; some may be gone
