@@ -79,6 +79,7 @@ class SharedPath(Attachments):
         for _ in range(3):
             unbound.send(frames.arp_request(ALICE, '0.0.0.0', DEFAULT_GATEWAY))
         self.assert_attached(self.dgram_nic(daemon, BOB))  # so all three have been read
+        daemon.stop()
         about = [line for line in daemon.log.splitlines() if 'bound' in line or 'bind' in line]
         self.assertEqual(len(about), 1, daemon.log)
 
