@@ -19,7 +19,7 @@ NatProtocol protocol_of(Kind kind) noexcept {
   switch (kind) {
     case Kind::tcp: return NatProtocol::tcp;
     case Kind::udp: return NatProtocol::udp;
-    case Kind::echo: return NatProtocol::icmp;
+    case Kind::query: return NatProtocol::icmp;
     case Kind::icmp_error:
     case Kind::other: return NatProtocol::other;
   }

@@ -13,7 +13,8 @@
 //   * tracked: the same or no other address, and what comes in is filtered: the firewall of IPv6 (RFC 6092), and
 //     one-to-one with a filter. A mapping here is an inside endpoint that has sent, for endpoint-independent filtering.
 //     Protocols without ports are tracked by address and protocol. An echo request from outside is no exception;
-//   * ports: NAPT, for IPv4 and NAT66. Only TCP, UDP and echoes have a port to be told apart by.
+//   * ports: NAPT, for IPv4 and NAT66. Only TCP, UDP and queries of ICMP have a port to be told apart by: echo, and of
+//     IPv4 timestamp (RFC 5508, REQ-1).
 //
 // Nothing compares an inside address with an outside one: the direction of a packet is the caller's, so both realms may
 // use the same addresses (RFC 4787, REQ-7). For a guest that sends to the outside address (hairpin, REQ-9) the caller
@@ -24,10 +25,10 @@
 // its peer came in through.
 //
 // Limits, so that a guest cannot take everything: mappings and sessions in all and of a host, and sessions of a
-// mapping, where of UDP and echoes the one least recently used makes room. Beyond, packets are dropped, as
+// mapping, where of UDP and queries the one least recently used makes room. Beyond, packets are dropped, as
 // `nat_exhausted`.
 //
-// Not supported: queries of ICMP other than echo (RFC 5508, REQ-1 names them as legacy); more than one outside address.
+// Not supported: more than one outside address.
 #pragma once
 
 #include <cstdint>

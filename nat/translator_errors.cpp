@@ -15,7 +15,7 @@ std::optional<NatProtocol> quoted_protocol(const PacketEditor& packet, bool has_
   switch (packet.quoted_kind()) {
     case Kind::tcp: return NatProtocol::tcp;
     case Kind::udp: return NatProtocol::udp;
-    case Kind::echo: return NatProtocol::icmp;
+    case Kind::query: return NatProtocol::icmp;
     case Kind::icmp_error: return std::nullopt;
     case Kind::other: break;
   }

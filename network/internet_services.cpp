@@ -18,8 +18,7 @@ constexpr std::size_t kServiceMtu = 65'520;
 bool may_tell_about(ByteView bytes) noexcept {
   if (const auto v4 = Ipv4Packet::parse(bytes)) {
     if (v4->protocol() != ip_protocol::kIcmp) return v4->fragment_offset() == 0;
-    const auto type = v4->payload().empty() ? std::uint8_t{0xff} : v4->payload()[0];
-    return type == icmp_type::kEchoRequest || type == icmp_type::kEchoReply;
+    return !v4->payload().empty() && icmp_type::is_query(v4->payload()[0]);
   }
   const auto v6 = Ipv6Packet::parse(bytes);
   if (!v6) return false;
@@ -120,7 +119,7 @@ std::optional<DropReason> Internet::serve(Service& service, Parcel& parcel, Inst
   switch (parcel.packet.kind()) {
     case PacketEditor::Kind::udp: return serve_udp(service, parcel, now);
     case PacketEditor::Kind::tcp: return serve_tcp(service, parcel, now);
-    case PacketEditor::Kind::echo: answer_ping(parcel, now); return std::nullopt;
+    case PacketEditor::Kind::query: answer_ping(parcel, now); return std::nullopt;
     case PacketEditor::Kind::icmp_error: return std::nullopt;
     case PacketEditor::Kind::other: return DropReason::no_service;
   }

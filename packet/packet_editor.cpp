@@ -15,8 +15,8 @@ constexpr std::size_t kIpv4ChecksumAt = 10;
 /// Of a quoted packet's transport header: ports, and of ICMP the identifier (RFC 792 quotes no more).
 constexpr std::size_t kLeastQuoted = 8;
 
-bool is_echo(std::uint8_t protocol, std::uint8_t type) noexcept {
-  return protocol == ip_protocol::kIcmp ? type == icmp_type::kEchoRequest || type == icmp_type::kEchoReply
+bool is_query(std::uint8_t protocol, std::uint8_t type) noexcept {
+  return protocol == ip_protocol::kIcmp ? icmp_type::is_query(type)
                                         : type == icmp6_type::kEchoRequest || type == icmp6_type::kEchoReply;
 }
 
@@ -34,7 +34,7 @@ PacketEditor::Kind kind_of(std::uint8_t protocol, std::uint8_t icmp_type, bool i
   if (protocol == ip_protocol::kTcp) return Kind::tcp;
   if (protocol == ip_protocol::kUdp) return Kind::udp;
   if (protocol != (ipv4 ? ip_protocol::kIcmp : ip_protocol::kIcmp6)) return Kind::other;
-  if (is_echo(protocol, icmp_type)) return Kind::echo;
+  if (is_query(protocol, icmp_type)) return Kind::query;
   return is_error(protocol, icmp_type) ? Kind::icmp_error : Kind::other;
 }
 
@@ -193,7 +193,7 @@ std::uint16_t PacketEditor::port_at(std::size_t transport, Kind kind, bool sourc
   switch (kind) {
     case Kind::tcp:
     case Kind::udp: return load_be<std::uint16_t>(at + (source ? 0 : 2));
-    case Kind::echo: return load_be<std::uint16_t>(at + kIdentifierAt);
+    case Kind::query: return load_be<std::uint16_t>(at + kIdentifierAt);
     case Kind::icmp_error:
     case Kind::other: return 0;
   }
@@ -262,7 +262,7 @@ void PacketEditor::set_end(bool source, const IpAddress& address, std::uint16_t 
       change.replace(at + (source ? 0 : 2), port);
       change.settle_udp(at + kUdpChecksumAt, none);
       return;
-    case Kind::echo: {
+    case Kind::query: {
       // ICMP, unlike ICMPv6, has no pseudo-header.
       Change icmp = is_v4() ? Change{} : change;
       icmp.replace(at + kIdentifierAt, port);
@@ -297,7 +297,7 @@ void PacketEditor::set_quoted_end(bool source, const IpAddress& address, std::ui
       all.add(ends);
       ends.add(addresses).settle_udp(at + kUdpChecksumAt, all);
       break;
-    case Kind::echo:
+    case Kind::query:
       ends.replace(at + kIdentifierAt, port);
       all.add(ends);
       if (!is_v4()) ends.add(addresses);

@@ -23,9 +23,9 @@ namespace vnet {
 
 class PacketEditor {
  public:
-  /// `echo` is a request or a reply of ICMP or ICMPv6, whose identifier takes the place of both ports. `icmp_error`
-  /// quotes the packet that it is about. `other`: ports are 0.
-  enum class Kind : std::uint8_t { tcp, udp, echo, icmp_error, other };
+  /// `query` is an echo of ICMP or ICMPv6, or a timestamp of ICMP, asked or answered: its identifier takes the place of
+  /// both ports. `icmp_error` quotes the packet that it is about. `other`: ports are 0.
+  enum class Kind : std::uint8_t { tcp, udp, query, icmp_error, other };
 
   /// `packet` is borrowed; bytes behind the IP packet's own length are not part of it.
   [[nodiscard]] static Result<PacketEditor> parse(ByteSpan packet) noexcept;
@@ -45,7 +45,7 @@ class PacketEditor {
   [[nodiscard]] std::uint8_t hops() const noexcept;       ///< time to live, or hop limit
   void decrement_hops() noexcept;                         ///< `hops` is not 0
 
-  /// `address` is of the packet's family. The port of an echo is its identifier; of `icmp_error` and `other`, none.
+  /// `address` is of the packet's family. The port of a query is its identifier; of `icmp_error` and `other`, none.
   void set_source(const IpAddress& address, std::uint16_t port) noexcept;
   void set_destination(const IpAddress& address, std::uint16_t port) noexcept;
 

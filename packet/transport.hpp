@@ -86,6 +86,13 @@ inline constexpr std::uint8_t kEchoReply = 0;
 inline constexpr std::uint8_t kUnreachable = 3;
 inline constexpr std::uint8_t kEchoRequest = 8;
 inline constexpr std::uint8_t kTimeExceeded = 11;
+inline constexpr std::uint8_t kTimestampRequest = 13;
+inline constexpr std::uint8_t kTimestampReply = 14;
+/// A question or its answer, which an identifier holds together (RFC 792). The other two, information and address mask,
+/// are deprecated (RFC 6918).
+[[nodiscard]] constexpr bool is_query(std::uint8_t type) noexcept {
+  return type == kEchoRequest || type == kEchoReply || type == kTimestampRequest || type == kTimestampReply;
+}
 }  // namespace icmp_type
 namespace icmp6_type {
 inline constexpr std::uint8_t kUnreachable = 1;

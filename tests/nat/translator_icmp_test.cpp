@@ -20,6 +20,25 @@ TEST_F(Rfc5508, Req1QueriesPass) {
   EXPECT_EQ(reply.packet, echo_reply(kServer.address, kGuest));
 }
 
+TEST_F(Rfc5508, Req1TimestampsPassToo) {
+  // Identifier, sequence number, and the times that the message was sent, received and answered.
+  const auto timestamp = [](const IpAddress& from, const IpAddress& to, std::uint8_t type, std::uint16_t identifier) {
+    Bytes body(16);
+    store_be(body.data(), identifier);
+    store_be(body.data() + 4, std::uint32_t{123'456});
+    return icmp(from, to, type, 0, body);
+  };
+  const Passed asked = out(timestamp(kGuest.address, kServer.address, 13, 7));
+  const Passed also = out(timestamp(kOther.address, kServer.address, 13, 7));
+  ASSERT_TRUE(asked && also);
+  EXPECT_EQ(asked.packet, timestamp(kOutside, kServer.address, 13, 7));
+  EXPECT_NE(also.source.port, 7) << "two guests with one identifier";
+  const Passed answered = in(timestamp(kServer.address, kOutside, 14, also.source.port));
+  ASSERT_TRUE(answered);
+  EXPECT_EQ(answered.packet, timestamp(kServer.address, kOther.address, 14, 7));
+  EXPECT_EQ(in(timestamp(kStranger.address, kOutside, 14, 7)).reason, DropReason::nat_filtered);
+}
+
 TEST_F(Rfc5508, Req1TwoGuestsWithTheSameIdentifier) {
   const Endpoint first = outside_of(echo(kGuest, kServer.address));
   const Endpoint second = outside_of(echo(kOther, kServer.address));
@@ -153,7 +172,8 @@ TEST_F(Rfc5508, Req10TimeExceededAndParameterProblem) {
     EXPECT_TRUE(in(icmp(kRouter, kOutside, type, 0, body))) << int{type};
   }
   EXPECT_EQ(in(icmp(kRouter, kOutside, 5, 0, body)).reason, DropReason::nat_unmapped);
-  EXPECT_EQ(out(icmp(kGuest.address, kServer.address, 13, 0, Bytes(16))).reason, DropReason::no_service);
+  EXPECT_EQ(out(icmp(kGuest.address, kServer.address, 17, 0, Bytes(8))).reason, DropReason::no_service)
+      << "the address mask's, deprecated by RFC 6918";
 }
 
 TEST_F(Rfc5508, OtherProtocolsHaveNoPortToBeToldApartBy) {

@@ -61,14 +61,14 @@ TEST(PacketEditor, AnEchoHasItsIdentifierForPorts) {
   for (const auto& [a, b, c] : kFamilies) {
     Bytes packet = echo(a, b.address);
     PacketEditor editor = edit(packet);
-    EXPECT_EQ(editor.kind(), Kind::echo);
+    EXPECT_EQ(editor.kind(), Kind::query);
     EXPECT_EQ(editor.source_port(), a.port);
     EXPECT_EQ(editor.destination_port(), a.port);
     editor.set_source(c.address, c.port);
     EXPECT_EQ(packet, echo(c, b.address));
     Bytes reply = echo_reply(b.address, c);
     editor = edit(reply);
-    EXPECT_EQ(editor.kind(), Kind::echo);
+    EXPECT_EQ(editor.kind(), Kind::query);
     editor.set_destination(a.address, a.port);
     EXPECT_EQ(reply, echo_reply(b.address, a));
   }
@@ -243,12 +243,12 @@ TEST(PacketEditor, AnErrorIsKnownByItsType) {
   for (unsigned type = 0; type < 256; ++type) {
     Bytes v4 = icmp(kA4.address, kB4.address, static_cast<std::uint8_t>(type), 0, Bytes(4));
     const bool error4 = type == 3 || type == 4 || type == 11 || type == 12;
-    const bool echo4 = type == 0 || type == 8;
-    EXPECT_EQ(edit(v4).kind(), error4 ? Kind::icmp_error : echo4 ? Kind::echo : Kind::other) << type;
+    const bool query4 = type == 0 || type == 8 || type == 13 || type == 14;
+    EXPECT_EQ(edit(v4).kind(), error4 ? Kind::icmp_error : query4 ? Kind::query : Kind::other) << type;
     Bytes v6 = icmp(kA6.address, kB6.address, static_cast<std::uint8_t>(type), 0, Bytes(4));
     const bool error6 = type >= 1 && type <= 4;
     const bool echo6 = type == 128 || type == 129;
-    EXPECT_EQ(edit(v6).kind(), error6 ? Kind::icmp_error : echo6 ? Kind::echo : Kind::other) << type;
+    EXPECT_EQ(edit(v6).kind(), error6 ? Kind::icmp_error : echo6 ? Kind::query : Kind::other) << type;
   }
 }
 
