@@ -6,6 +6,7 @@
 #include <unistd.h>
 #if defined(__linux__)
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #endif
 
 #include <algorithm>
@@ -59,7 +60,7 @@ void reset_signals() {
 }  // namespace
 
 void close_others(std::span<const int> kept) {
-#if defined(__linux__)
+#if defined(SYS_close_range)
   // A gap at a time: a limit of a million descriptors is no reason to close a million.
   unsigned first = 3;
   while (true) {
@@ -68,7 +69,7 @@ void close_others(std::span<const int> kept) {
     for (const int fd : kept) {
       if (fd >= 0 && static_cast<unsigned>(fd) >= first) next = std::min(next, static_cast<unsigned>(fd));
     }
-    if (next > first && ::close_range(first, next == kAll ? kAll : next - 1, 0) != 0) break;
+    if (next > first && ::syscall(SYS_close_range, first, next == kAll ? kAll : next - 1, 0) != 0) break;
     if (next == kAll) return;
     first = next + 1;
   }
