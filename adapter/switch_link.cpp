@@ -8,6 +8,8 @@
 #include <cstring>
 #include <tuple>
 
+#include "dgram/file_times.hpp"
+
 namespace vnet::adapter {
 namespace {
 
@@ -69,7 +71,7 @@ void SwitchLink::expire(Instant now) {
   struct stat info {};
   const int code = dgram::connect_to(fd_, address_);
   const bool there = code == 0 && ::stat(switch_path_.c_str(), &info) == 0;
-  const Identity found{info.st_dev, info.st_ino, info.st_ctim.tv_sec, info.st_ctim.tv_nsec};
+  const Identity found{info.st_dev, info.st_ino, dgram::nanoseconds(dgram::changed(info))};
   if (there && !suspected_) {
     if (attached() && found == identity_) {
       retry_ = kFirstRetry;

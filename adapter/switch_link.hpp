@@ -21,7 +21,7 @@
 
 #include <sys/types.h>
 
-#include <ctime>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <string>
@@ -82,8 +82,7 @@ class SwitchLink final : public dgram::Watched {
   struct Identity {
     dev_t device = 0;
     ino_t inode = 0;
-    std::time_t seconds = 0;
-    long nanoseconds = 0;
+    std::int64_t changed_ns = 0;
     bool operator==(const Identity&) const = default;
   };
 

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <memory>
 
+#include "dgram/file_times.hpp"
 #include "packet/random.hpp"
 
 #if defined(__linux__) && __has_include(<linux/openat2.h>)
@@ -68,14 +69,6 @@ constexpr bool kKernelResolves = false;
 dgram::Fd open_beneath(int, const std::string&) { return {}; }
 #endif
 
-timespec modified_of(const struct stat& status) noexcept {
-#if defined(__APPLE__)
-  return status.st_mtimespec;
-#else
-  return status.st_mtim;
-#endif
-}
-
 struct CloseFolder {
   void operator()(DIR* folder) const noexcept { ::closedir(folder); }
 };
@@ -104,7 +97,7 @@ Result<OpenFile, FileProblem> FileTree::open(std::span<const std::string> segmen
   file.is_folder = S_ISDIR(status.st_mode);
   if (!file.is_folder && !S_ISREG(status.st_mode)) return fail(FileProblem::missing);
   file.size = static_cast<std::uint64_t>(status.st_size);
-  const timespec modified = modified_of(status);
+  const timespec modified = dgram::modified(status);
   file.modified = modified.tv_sec;
   const auto time =
       static_cast<std::uint64_t>(modified.tv_sec) * 1'000'000'000U + static_cast<std::uint64_t>(modified.tv_nsec);

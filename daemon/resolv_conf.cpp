@@ -9,6 +9,7 @@
 #include <charconv>
 
 #include "daemon/problem.hpp"
+#include "dgram/file_times.hpp"
 #include "dgram/socket.hpp"
 
 namespace vnet::daemon {
@@ -49,18 +50,6 @@ std::uint32_t zone_index(const std::string& zone) {
   return ::if_nametoindex(zone.c_str());
 }
 
-#if defined(__APPLE__)
-const timespec& modified(const struct stat& info) { return info.st_mtimespec; }
-const timespec& changed(const struct stat& info) { return info.st_ctimespec; }
-#else
-const timespec& modified(const struct stat& info) { return info.st_mtim; }
-const timespec& changed(const struct stat& info) { return info.st_ctim; }
-#endif
-
-std::int64_t nanoseconds(const timespec& time) {
-  return std::int64_t{time.tv_sec} * 1'000'000'000 + std::int64_t{time.tv_nsec};
-}
-
 }  // namespace
 
 ResolvConf parse_resolv_conf(std::string_view text) {
@@ -83,7 +72,8 @@ std::optional<SystemResolvers::Identity> SystemResolvers::identify() const {
   struct stat info {};
   if (::stat(path_.c_str(), &info) != 0) return std::nullopt;
   return Identity{static_cast<std::uint64_t>(info.st_dev), static_cast<std::uint64_t>(info.st_ino),
-                  std::int64_t{info.st_size}, nanoseconds(modified(info)), nanoseconds(changed(info))};
+                  std::int64_t{info.st_size}, dgram::nanoseconds(dgram::modified(info)),
+                  dgram::nanoseconds(dgram::changed(info))};
 }
 
 bool SystemResolvers::refresh(Instant now) {

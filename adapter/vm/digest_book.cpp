@@ -6,6 +6,7 @@
 
 #include "adapter/vm/digest.hpp"
 #include "adapter/vm/folders.hpp"
+#include "dgram/file_times.hpp"
 
 namespace vnet::adapter {
 namespace {
@@ -14,18 +15,9 @@ constexpr std::size_t kMaxBook = 256 * 1024;
 /// More than the tick of any file system's clock but FAT's.
 constexpr std::time_t kSettled = 1;
 
-std::int64_t nanoseconds(const timespec& time) { return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec; }
-
 Json identity_of(const struct stat& info) {
-#if defined(__APPLE__)
-  const timespec modified = info.st_mtimespec;
-  const timespec changed = info.st_ctimespec;
-#else
-  const timespec modified = info.st_mtim;
-  const timespec changed = info.st_ctim;
-#endif
   return Json::array({std::uint64_t{info.st_dev}, std::uint64_t{info.st_ino}, static_cast<std::uint64_t>(info.st_size),
-                      nanoseconds(modified), nanoseconds(changed)});
+                      dgram::nanoseconds(dgram::modified(info)), dgram::nanoseconds(dgram::changed(info))});
 }
 
 }  // namespace

@@ -12,6 +12,7 @@
 
 #include "adapter/vm/digest.hpp"
 #include "adapter/vm/folders.hpp"
+#include "dgram/file_times.hpp"
 #include "packet/words.hpp"
 
 namespace vnet::adapter {
@@ -45,13 +46,7 @@ FileMark read_mark(const Json& object) {
 std::optional<FileMark> look_at_file(const std::string& path) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) return std::nullopt;
-#if defined(__APPLE__)
-  const timespec& time = info.st_mtimespec;
-#else
-  const timespec& time = info.st_mtim;
-#endif
-  return FileMark{
-      static_cast<std::uint64_t>(info.st_size), std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec, {}};
+  return FileMark{static_cast<std::uint64_t>(info.st_size), dgram::nanoseconds(dgram::modified(info)), {}};
 }
 
 bool is_same_file(const std::string& path, const FileMark& mark) {
