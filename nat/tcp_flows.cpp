@@ -206,7 +206,7 @@ void TcpFlows::remove(FlowId id, Entry& entry) {
   if (const auto share = shares_.find(flow.remote); --share->second.flows == 0) shares_.erase(share);
   counters_.retransmitted += entry.splice->retransmitted();
   if (entry.waits) --waiting_;
-  if (last_ != nullptr && last_->first == id) last_ = nullptr;
+  last_ = nullptr;
   by_flow_.erase(flow);
   by_id_.erase(id);
 }

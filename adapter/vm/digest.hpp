@@ -1,7 +1,7 @@
 // Digest: the name of a file's content, in pieces: XXH3, 128 bits (libxxhash).
 //
 // It has to tell files apart that nobody has made to deceive us, and to do so at the speed of memory: a saved state is
-// looked through before every use, and a restore takes less than a cryptographic hash of it would. libxxhash is in
+// looked through before it is used, and a restore takes less than a cryptographic hash of it would. libxxhash is in
 // Debian, and is what rsync, zstd and git-annex use for the same.
 #pragma once
 

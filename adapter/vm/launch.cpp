@@ -175,10 +175,7 @@ Read<ExitCode> launch_vm(Launch launch) {
     *fd = dgram::Fd{::open(file->c_str(), O_RDONLY | O_CLOEXEC)};
     if (!*fd) return fail("cannot read " + *file + ": " + std::strerror(errno));
   }
-  if (launch.prepares) {
-    how.memory = memory_file(how.spec);
-    how.memory_shared = static_cast<bool>(how.memory);
-  }
+  if (launch.prepares) how.memory = memory_file(how.spec);
   how.folder = vm_folder(how.spec.name);
   if (auto made = make_private_folder(how.folder.path); !made) return fail("cannot " + made.error().to_string());
   auto lock = lock_vm(how.folder);

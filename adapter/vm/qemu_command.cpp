@@ -1,6 +1,7 @@
 #include "adapter/vm/qemu_command.hpp"
 
 #include <algorithm>
+#include <array>
 
 #include "adapter/vm/agent_port.hpp"
 
@@ -61,8 +62,7 @@ bool is_pc(const VmSpec& spec) { return spec.machine.starts_with("pc") || spec.m
 /// Under the name that it has without a file, so that a state fits with and without one.
 std::string memory_words(const VmSpec& spec, const QemuParts& parts) {
   return "memory-backend-file,id=" + qemu_memory_id(spec) + ",size=" + std::to_string(spec.memory_mib) +
-         "M,mem-path=/proc/self/fd/" + std::to_string(parts.memory_fd) +
-         ",share=" + (parts.memory_shared ? "on" : "off");
+         "M,mem-path=/proc/self/fd/" + std::to_string(parts.memory_fd) + ",share=" + (parts.incoming ? "off" : "on");
 }
 
 /// Restored twice from one state, two guests would draw the same random numbers: its generation (Microsoft's VM
@@ -75,10 +75,11 @@ void add_generation(const VmSpec& spec, std::vector<std::string>& words) {
 }  // namespace
 
 std::string qemu_memory_id(const VmSpec& spec) {
-  const auto names_memory = [](const std::string& word) {
-    return word.find("memory-backend") != std::string::npos || word.starts_with("-numa") || word.starts_with("--numa");
+  const auto settles_memory = [](const std::string& word) {
+    constexpr std::array kFlags = {"-m", "--m", "-mem-path", "--mem-path", "-numa", "--numa"};
+    return word.find("memory-backend") != std::string::npos || std::ranges::find(kFlags, word) != kFlags.end();
   };
-  const bool settled = names_memory(spec.machine) || std::ranges::any_of(spec.qemu_args, names_memory);
+  const bool settled = settles_memory(spec.machine) || std::ranges::any_of(spec.qemu_args, settles_memory);
   return is_pc(spec) && !settled ? "pc.ram" : "";
 }
 

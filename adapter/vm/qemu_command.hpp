@@ -21,8 +21,9 @@ struct QemuParts {
   std::vector<std::string> disk_files{};  ///< as many as the spec has disks
   std::vector<int> nic_fds{};             ///< as many as the spec has NICs, each of which has a MAC address
   bool incoming = false;                  ///< waits for a saved state
-  int memory_fd = -1;                     ///< a file of the memory's size; -1: QEMU finds memory by itself
-  bool memory_shared = false;  ///< the guest writes into that file; else into a copy of its own, page by page
+  /// A file of the memory's size, into which the guest writes; one that is `incoming` begins as it is, and writes into
+  /// copies of its pages. -1: QEMU finds memory by itself.
+  int memory_fd = -1;
 };
 
 /// What QEMU calls the machine's memory; empty: that is not known here, or the spec's own words settle it.

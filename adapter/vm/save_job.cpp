@@ -96,7 +96,7 @@ void SaveJob::go(Instant now) {
   if (stage_ == Stage::limits && answered()) {
     // A guest that has a copy of a memory file keeps what it wrote to itself: that is in the state, then.
     asked_.ask(vm_.qmp(), "migrate-set-capabilities",
-               migration_capabilities({{"x-ignore-shared", vm_.how().memory_shared}}));
+               migration_capabilities({{"x-ignore-shared", vm_.memory_file() != nullptr}}));
     stage_ = Stage::capabilities;
   }
   if (stage_ == Stage::capabilities && answered()) write_state(now);
@@ -154,10 +154,10 @@ void SaveJob::resumed(Instant now) {
 }
 
 void SaveJob::copy_memory() {
-  if (!vm_.how().memory_shared) return;
-  const std::string file = "/proc/self/fd/" + std::to_string(vm_.how().memory.get());
-  if (const auto copied = copy_sparse(file, fresh_ + "/memory"); !copied)
-    problem_ = "cannot " + copied.error().to_string();
+  if (vm_.memory_file() == nullptr) return;
+  const std::string file = "/proc/self/fd/" + std::to_string(vm_.memory_file()->get());
+  const auto copied = copy_sparse(file, fresh_ + "/memory");
+  if (!copied) problem_ = "cannot " + copied.error().to_string();
 }
 
 void SaveJob::copy_disks() {
@@ -176,7 +176,7 @@ bool SaveJob::digest_on() {
     const VmSpec& spec = manifest_.spec;
     files_ = {
         {spec.kernel, &manifest_.kernel}, {spec.initrd, &manifest_.initrd}, {fresh_ + "/state", &manifest_.state}};
-    if (vm_.how().memory_shared) files_.emplace_back(fresh_ + "/memory", &manifest_.memory);
+    if (vm_.memory_file() != nullptr) files_.emplace_back(fresh_ + "/memory", &manifest_.memory);
     for (std::size_t i = 0; i < spec.disks.size(); ++i) {
       if (spec.disks[i].read_only) files_.emplace_back(spec.disks[i].file, &manifest_.disks[i]);
     }

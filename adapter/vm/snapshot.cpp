@@ -150,7 +150,7 @@ std::vector<std::string> snapshot_names() {
   return names;
 }
 
-Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& digest_of_file) {
+Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& digest) {
   const auto text = file_text(snapshot.manifest(), kMaxManifest);
   if (!text) return fail("there is no snapshot " + snapshot.name + did_you_mean(snapshot.name, snapshot_names()));
   auto manifest = read_manifest(*text);
@@ -160,7 +160,7 @@ Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& dig
     if (bytes != mark.bytes) {
       return what + " is not whole: found " + std::to_string(bytes) + " bytes, expected " + std::to_string(mark.bytes);
     }
-    return digest_of_file(file) == mark.digest ? "" : what + " is damaged: " + file + " is not what was written";
+    return digest(file) == mark.digest ? "" : what + " is damaged: " + file + " is not what was written";
   };
   std::string damage = damage_of("its state", snapshot.state(), manifest->state);
   if (damage.empty() && manifest->memory.bytes != 0) {

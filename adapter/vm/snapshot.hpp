@@ -16,8 +16,9 @@
 // memory was a file from its first instruction is saved so (vm.hpp); no other program reads such a state without it.
 //
 // Files that the shape depends on are known by size, time and digest: the first two are looked at first, and the digest
-// only when they differ. QEMU itself is known by size and time alone, which a package manager keeps. The digests of
-// state and memory are always looked at: half a state is worse than none.
+// only when they differ. QEMU itself is known by size and time alone, which a package manager keeps. State and memory
+// are compared by digest before every use, since half a state is worse than none; who uses them often may remember
+// digests (digest_book.hpp).
 //
 // A snapshot appears whole: its folder is written beside its place and renamed. A restored VM works on copies of the
 // disks, so that a snapshot can be restored often, and several times at once.
@@ -97,7 +98,7 @@ struct Snapshot {
 /// A file's digest; nothing: it cannot be read.
 using DigestOf = std::function<std::optional<std::string>(const std::string& file)>;
 /// Reads it and checks that it is whole: state, memory, and the disks that it keeps.
-[[nodiscard]] Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& digest_of_file);
+[[nodiscard]] Read<Manifest> open_whole_snapshot(const Snapshot& snapshot, const DigestOf& digest);
 /// Likewise, and everything else that can be checked without QEMU: kernel, initrd, other disks, QEMU itself.
 [[nodiscard]] Read<Manifest> open_snapshot(const Snapshot& snapshot);
 

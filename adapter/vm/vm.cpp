@@ -44,8 +44,7 @@ dgram::SystemResult<std::unique_ptr<Vm>> Vm::start(VmStart how, PollLoop& loop, 
                   .agent_fd = agent->second.get(),
                   .disk_files = how.disk_files,
                   .incoming = static_cast<bool>(how.state),
-                  .memory_fd = how.memory ? how.memory.get() : -1,
-                  .memory_shared = how.memory_shared};
+                  .memory_fd = how.memory ? how.memory.get() : -1};
   if (how.memory) inherited.push_back(how.memory.get());
   for (std::size_t i = 0; i < how.spec.nics.size(); ++i) {
     auto pair = dgram::make_pair(SOCK_DGRAM);

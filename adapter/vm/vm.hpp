@@ -29,9 +29,8 @@ struct VmStart {
   std::string switch_path;  ///< vnetd's control socket
   std::string accel;
   bool foreground = false;
-  dgram::Fd state{};           ///< a saved one, to begin with
-  dgram::Fd memory{};          ///< the file that is the guest's memory, or begins as it
-  bool memory_shared = false;  ///< the guest writes into that file, which is saved apart from the state
+  dgram::Fd state{};   ///< a saved one, to begin with
+  dgram::Fd memory{};  ///< a file: what the guest begins with where it was saved, else where all that it writes goes
   SavedGuest saved{};
   dgram::Fd leash{};                      ///< a pipe's end: the VM is ended when the other end closes
   std::vector<std::string> disk_files{};  ///< of the spec's disks: themselves, or copies
@@ -64,6 +63,10 @@ class Vm final : public QmpClient::Owner, public SwitchLine::Owner {
   [[nodiscard]] bool running() const noexcept { return running_; }
   /// A saved state is to be loaded, and has not been taken yet.
   [[nodiscard]] bool loading() const noexcept { return static_cast<bool>(how_.state); }
+  /// The file that is the guest's memory, to be saved apart from the state; null: the state holds it.
+  [[nodiscard]] const dgram::Fd* memory_file() const noexcept {
+    return how_.memory && how_.saved.state.empty() ? &how_.memory : nullptr;
+  }
   [[nodiscard]] dgram::Fd take_state() noexcept { return std::move(how_.state); }
   /// Some NIC has another MAC address than the one that the saved guest knows.
   [[nodiscard]] bool is_renamed() const;

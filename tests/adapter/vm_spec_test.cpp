@@ -158,10 +158,10 @@ TEST(QemuCommand, ACommaInAFileNameIsDoubled) {
 
 TEST(QemuCommand, AMemoryThatIsAFileHasTheNameThatItHasWithout) {
   VmSpec spec{.name = "a", .kernel = "/k", .memory_mib = 256};
-  EXPECT_THAT(qemu_command(spec, {.memory_fd = 9}),
+  EXPECT_THAT(qemu_command(spec, {.incoming = true, .memory_fd = 9}),
               IsSupersetOf({"pc,memory-backend=pc.ram",
                             "memory-backend-file,id=pc.ram,size=256M,mem-path=/proc/self/fd/9,share=off"}));
-  EXPECT_THAT(qemu_command(spec, {.memory_fd = 9, .memory_shared = true}),
+  EXPECT_THAT(qemu_command(spec, {.memory_fd = 9}),
               IsSupersetOf({"memory-backend-file,id=pc.ram,size=256M,mem-path=/proc/self/fd/9,share=on"}));
   EXPECT_THAT(qemu_command(spec, {}), IsSupersetOf({"pc"}));
   spec.machine = "q35,smm=off";
@@ -170,6 +170,10 @@ TEST(QemuCommand, AMemoryThatIsAFileHasTheNameThatItHasWithout) {
   EXPECT_EQ(qemu_memory_id(spec), "") << "the user's own words";
   spec.qemu_args = {"-object", "memory-backend-memfd,id=m,size=256M"};
   EXPECT_EQ(qemu_memory_id(spec), "");
+  spec.qemu_args = {"-m", "2G"};
+  EXPECT_EQ(qemu_memory_id(spec), "") << "a file of memory_mib would not be of that size";
+  spec.qemu_args = {"-device", "virtio-rng-pci"};
+  EXPECT_EQ(qemu_memory_id(spec), "pc.ram");
   spec = {.machine = "microvm"};
   EXPECT_EQ(qemu_memory_id(spec), "");
 }
