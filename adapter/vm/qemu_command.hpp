@@ -4,6 +4,9 @@
 // QMP and NICs are descriptors that QEMU inherits, so there is no path to wait for and none to clean up. The devices'
 // order is fixed, because a snapshot knows them by their place. The screen is QEMU's standard VGA, which nobody sees
 // but `vnet vm screenshot`.
+//
+// The memory can be a file of ours on QEMU's PCs (pc, q35), unless the spec's own QEMU arguments settle the memory.
+// Elsewhere it is QEMU's, and a saved state holds it.
 #pragma once
 
 #include <string>
